@@ -1,0 +1,203 @@
+"""What the store keeps, as frozen values. Times are aware UTC; JSON values are plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NewType
+
+from rowel.core.outcomes import Fields, Usage
+from rowel.core.status import PauseAction, RunStatus, RunType, TaskStatus
+
+WorkflowID = NewType("WorkflowID", str)
+VersionID = NewType("VersionID", str)
+RunID = NewType("RunID", str)
+PauseID = NewType("PauseID", str)
+DatasetID = NewType("DatasetID", str)
+OutputFileID = NewType("OutputFileID", str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """A named thing with versions; `definition` is the newest draft as its user saved it."""
+
+    id: WorkflowID
+    name: str
+    description: str | None
+    definition: Fields
+    definition_hash: str
+    #: What was found out about nodes when it was saved, {node id: facts}.
+    facts: Fields
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """An immutable numbered definition; a run is pinned to one."""
+
+    id: VersionID
+    workflow_id: WorkflowID
+    version: int
+    name: str
+    description: str | None
+    definition: Fields
+    definition_hash: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of a version."""
+
+    id: RunID
+    workflow_id: WorkflowID
+    version_id: VersionID
+    version: int
+    run_type: RunType
+    status: RunStatus
+    start_time: datetime
+    end_time: datetime | None = None
+    initial_inputs: Fields | None = None
+    message: str | None = None
+    parent_run_id: RunID | None = None
+    #: The run that waits for this one (a batch, or a run with a subworkflow node) and cancels it with itself.
+    owner_id: RunID | None = None
+    #: The path of the waiting task in the owner; None where the owner is a batch.
+    owner_path: str | None = None
+    row_index: int | None = None
+    #: What a partial run runs and was given: {"node_id": ..., "scope": [...], "outputs": {...}}.
+    partial: Fields | None = None
+    input_dataset_id: DatasetID | None = None
+    output_file_id: OutputFileID | None = None
+    has_work: bool = True
+    #: The fencing token: whoever takes the run over raises it.
+    epoch: int = 1
+    #: The number of the newest event.
+    seq: int = 0
+    #: Raised by everything outside the runner that gives it work; a run rests only on the number it has seen.
+    signals: int = 0
+    recoveries: int = 0
+
+    def evolve(self, **changes: Any) -> Run:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One node in one run. `path` is the node's id, inside loops led by `{loop}.{iteration}.`."""
+
+    run_id: RunID
+    path: str
+    node_id: str
+    parent_path: str | None = None
+    status: TaskStatus = TaskStatus.PENDING
+    attempt: int = 0
+    inputs: Fields | None = None
+    outputs: Fields | None = None
+    #: The handles that fired; None means all.
+    routes: frozenset[str] | None = None
+    error: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    #: When the next attempt starts, for a task that waits for its retry.
+    retry_at: datetime | None = None
+    usage: Usage | None = None
+    logs: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"{self.run_id}.{self.path}"
+
+    @property
+    def parent_task_id(self) -> str | None:
+        return None if self.parent_path is None else f"{self.run_id}.{self.parent_path}"
+
+    def evolve(self, **changes: Any) -> Task:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pause:
+    """A task that waits for a person, and what the person said."""
+
+    id: PauseID
+    run_id: RunID
+    path: str
+    node_id: str
+    message: str | None
+    pause_time: datetime
+    input_data: Fields
+    form: Fields | None = None
+    assignees: tuple[str, ...] = ()
+    holds_all: bool = False
+    due_at: datetime | None = None
+    on_timeout: str | None = None
+    is_open: bool = True
+    resume_time: datetime | None = None
+    resume_user_id: str | None = None
+    resume_action: PauseAction | None = None
+    resume_inputs: Fields | None = None
+    comments: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Rows in. `key` is where its file lies; `offsets` help to begin in the middle."""
+
+    id: DatasetID
+    name: str
+    description: str | None
+    filename: str
+    format: str
+    key: str
+    columns: tuple[str, ...]
+    rows: int
+    size: int
+    created_at: datetime
+    updated_at: datetime
+    offsets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """Rows out. The file is there once `is_ready`."""
+
+    id: OutputFileID
+    run_id: RunID
+    file_name: str
+    key: str
+    is_ready: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """How far a batch run has come. Rows below `cursor` have a run."""
+
+    run_id: RunID
+    dataset_id: DatasetID
+    total: int
+    cursor: int = 0
+    window: int = 10
+    completed: int = 0
+    failed: int = 0
+    canceled: int = 0
+    paused: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> int:
+        return self.completed + self.failed + self.canceled
+
+
+@dataclass(frozen=True)
+class Event:
+    """A numbered fact about a run. `body` says what changed; who wants more reads the run."""
+
+    number: int
+    kind: str
+    body: Fields
