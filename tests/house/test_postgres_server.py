@@ -1,0 +1,84 @@
+"""The suite's own Postgres: a database for each test, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _tables(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    return [name for (name,) in rows]
+
+
+def _create_table(url: str, name: str = "made_here") -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(f"CREATE TABLE {name} (id int)")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_every_test_gets_an_empty_database(postgres_url, turn):
+    assert _tables(postgres_url) == []
+    _create_table(postgres_url)
+
+
+def test_a_database_is_gone_after_its_block_though_someone_is_connected(postgres):
+    with postgres.database() as url:
+        connection = psycopg.connect(url)
+
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(url)
+    connection.close()
+
+
+def test_a_template_is_filled_once_and_copied(postgres):
+    template = postgres.template(lambda url: _create_table(url, "from_template"))
+
+    with postgres.database(template) as one, postgres.database(template) as other:
+        assert _tables(one) == _tables(other) == ["from_template"]
+    postgres.drop(template)
+
+
+def test_a_test_on_database_url_runs_on_both(database_url, request):
+    assert database_url.startswith(
+        {"sqlite": "sqlite:///", "postgres": "postgresql://"}[request.node.callspec.id]
+    )
+
+
+#: Starts a server, says which, and waits to be killed.
+OWNER = """
+import os, signal
+from tests.support import postgres
+keeper, running = postgres.start(postgres.programs())
+print(keeper.pid, running.port, os.readlink(f"/proc/{keeper.pid}/cwd"), flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes the way Linux shows them")
+def test_the_server_ends_and_leaves_no_files_when_its_pytest_is_killed(postgres):
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        keeper, port, home = owner.stdout.readline().split()
+        keeper_end = os.pidfd_open(int(keeper))
+        owner.kill()
+
+    ended, _, _ = select.select([keeper_end], [], [], 60)
+    os.close(keeper_end)
+
+    assert ended
+    assert not Path(home).exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port)))

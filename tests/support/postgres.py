@@ -1,0 +1,163 @@
+"""A real Postgres server of our own: made for the session, on loopback, gone when pytest is gone."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+REMEDY = "Install Debian's package: apt-get install postgresql"
+
+#: Speed over safety: what this server holds is worth nothing after the session.
+_OPTIONS = (
+    "-c fsync=off -c full_page_writes=off -c autovacuum=off -c max_connections=200"
+    " -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c log_timezone=UTC -c timezone=UTC"
+)
+
+# The server lives as long as this shell's standard input is open. A pytest that ends, crashes or is killed closes it.
+_KEEPER = """
+initdb -D data -U rowel -A password --pwfile=password -E UTF8 --locale=C.UTF-8 --no-sync >log 2>&1 &&
+pg_ctl -D data -l log -s -w -t 60 -o "$1" start >>log 2>&1 && echo ready
+exec 1>&-
+cat >/dev/null
+pg_ctl -D data -s -w -m immediate stop >>log 2>&1
+cd / && rm -rf "$2"
+"""
+
+
+def programs() -> Path | None:
+    """The directory of the newest Postgres server programs here, or None."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    on_path = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
+    complete = [
+        path for path in [*on_path, *debian] if (path / "initdb").exists() and (path / "postgres").exists()
+    ]
+    return complete[-1] if complete else None
+
+
+@dataclass
+class Postgres:
+    """A running server. `url(name)` is the address of one of its databases."""
+
+    port: int
+    password: str
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://rowel:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def create(self, template: str | None = None) -> str:
+        """Make a database with a new name, empty or as a copy of `template`, and return its name."""
+        name = f"test_{next(self._numbers)}"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template or "template0")
+        return name
+
+    def drop(self, database: str) -> None:
+        """Remove a database, throwing out whoever is still connected."""
+        self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+    @contextmanager
+    def database(self, template: str | None = None) -> Iterator[str]:
+        """The URL of a database that exists for the length of the block."""
+        name = self.create(template)
+        try:
+            yield self.url(name)
+        finally:
+            self.drop(name)
+
+    def template(self, prepare: Callable[[str], None]) -> str:
+        """Make a database, let `prepare` fill it by its URL, and return its name for `create`."""
+        name = self.create()
+        prepare(self.url(name))
+        return name
+
+    def _run(self, statement: str, *names: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def server(binaries: Path) -> Iterator[Postgres]:
+    """Run a server for the length of the block. Raises RuntimeError with the server's log where it won't start."""
+    keeper, postgres = start(binaries)
+    try:
+        yield postgres
+    finally:
+        _end(keeper)
+
+
+def start(binaries: Path) -> tuple[subprocess.Popen[bytes], Postgres]:
+    """Start a server and return its keeper, whose closed standard input ends it, and the server."""
+    # A port found free may be taken before the server binds it.
+    for attempt in range(3):
+        try:
+            return _start(binaries, _free_port())
+        except RuntimeError:
+            if attempt == 2:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _start(binaries: Path, port: int) -> tuple[subprocess.Popen[bytes], Postgres]:
+    home = _home()
+    postgres = Postgres(port, secrets.token_urlsafe(16))
+    (home / "password").write_text(postgres.password)
+    _hand_over(home)
+    keeper = subprocess.Popen(
+        ["/bin/sh", "-c", _KEEPER, "keeper", f"{_OPTIONS} -c port={port}", str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=home,
+        env={"PATH": f"{binaries}:{os.defpath}", "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+        **_identity(),
+    )
+    assert keeper.stdout is not None
+    if keeper.stdout.readline() != b"ready\n":
+        log = (home / "log").read_text(errors="replace")
+        _end(keeper)
+        raise RuntimeError(f"Postgres did not start:\n{log}")
+    return keeper, postgres
+
+
+def _end(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin is not None
+    assert keeper.stdout is not None
+    keeper.stdin.close()
+    keeper.stdout.close()
+    keeper.wait(timeout=60)
+
+
+def _home() -> Path:
+    # Postgres refuses to run as root, and its user may not enter root's own directories.
+    return Path(tempfile.mkdtemp(prefix="rowel-postgres-", dir="/tmp" if _is_root() else None))
+
+
+def _hand_over(home: Path) -> None:
+    if _is_root():
+        for path in [home, *home.iterdir()]:
+            shutil.chown(path, "postgres", "postgres")
+
+
+def _identity() -> dict[str, object]:
+    return {"user": "postgres", "group": "postgres", "extra_groups": []} if _is_root() else {}
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
