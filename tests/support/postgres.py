@@ -25,7 +25,7 @@ _OPTIONS = (
     " -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c log_timezone=UTC -c timezone=UTC"
 )
 
-# The server lives as long as this shell's standard input is open. A pytest that ends, crashes or is killed closes it.
+# The server lives while this shell's standard input is open. A pytest that ends, or is killed, closes it.
 _KEEPER = """
 initdb -D data -U rowel -A password --pwfile=password -E UTF8 --locale=C.UTF-8 --no-sync >log 2>&1 &&
 pg_ctl -D data -l log -s -w -t 60 -o "$1" start >>log 2>&1 && echo ready
@@ -38,12 +38,9 @@ cd / && rm -rf "$2"
 
 def programs() -> Path | None:
     """The directory of the newest Postgres server programs here, or None."""
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    debian = sorted(Path("/usr/lib/postgresql").glob("[0-9]*/bin"), key=lambda path: float(path.parent.name))
     on_path = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
-    complete = [
-        path for path in [*on_path, *debian] if (path / "initdb").exists() and (path / "postgres").exists()
-    ]
-    return complete[-1] if complete else None
+    return next((path for path in reversed([*on_path, *debian]) if (path / "postgres").exists()), None)
 
 
 @dataclass
@@ -89,7 +86,7 @@ class Postgres:
 
 @contextmanager
 def server(binaries: Path) -> Iterator[Postgres]:
-    """Run a server for the length of the block. Raises RuntimeError with the server's log where it won't start."""
+    """Run a server for the length of the block. Raises RuntimeError with its log where it won't start."""
     keeper, postgres = start(binaries)
     try:
         yield postgres
@@ -110,10 +107,10 @@ def start(binaries: Path) -> tuple[subprocess.Popen[bytes], Postgres]:
 
 
 def _start(binaries: Path, port: int) -> tuple[subprocess.Popen[bytes], Postgres]:
-    home = _home()
+    user = _server_user()
+    home = _home(user)
     postgres = Postgres(port, secrets.token_urlsafe(16))
     (home / "password").write_text(postgres.password)
-    _hand_over(home)
     keeper = subprocess.Popen(
         ["/bin/sh", "-c", _KEEPER, "keeper", f"{_OPTIONS} -c port={port}", str(home)],
         stdin=subprocess.PIPE,
@@ -121,7 +118,9 @@ def _start(binaries: Path, port: int) -> tuple[subprocess.Popen[bytes], Postgres
         cwd=home,
         env={"PATH": f"{binaries}:{os.defpath}", "LC_ALL": "C.UTF-8"},
         start_new_session=True,
-        **_identity(),
+        user=user,
+        group=user,
+        extra_groups=[] if user else None,
     )
     assert keeper.stdout is not None
     if keeper.stdout.readline() != b"ready\n":
@@ -139,23 +138,17 @@ def _end(keeper: subprocess.Popen[bytes]) -> None:
     keeper.wait(timeout=60)
 
 
-def _home() -> Path:
-    # Postgres refuses to run as root, and its user may not enter root's own directories.
-    return Path(tempfile.mkdtemp(prefix="rowel-postgres-", dir="/tmp" if _is_root() else None))
+def _server_user() -> str | None:
+    # Postgres refuses to run as root.
+    return "postgres" if os.geteuid() == 0 else None
 
 
-def _hand_over(home: Path) -> None:
-    if _is_root():
-        for path in [home, *home.iterdir()]:
-            shutil.chown(path, "postgres", "postgres")
-
-
-def _identity() -> dict[str, object]:
-    return {"user": "postgres", "group": "postgres", "extra_groups": []} if _is_root() else {}
-
-
-def _is_root() -> bool:
-    return os.geteuid() == 0
+def _home(user: str | None) -> Path:
+    # Root's own directory for temporary files may be closed to others.
+    home = Path(tempfile.mkdtemp(prefix="rowel-postgres-", dir="/tmp" if user else None))
+    if user:
+        shutil.chown(home, user, user)
+    return home
 
 
 def _free_port() -> int:
