@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup system-packages test check lint format demo lock clean
+
+BIN := .venv/bin
+UV ?= $(BIN)/uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: .venv/.installed ## Make .venv from the locks, with Rowel in it
+
+.venv/.installed: requirements/dev.txt pyproject.toml scripts/set-up
+	scripts/set-up
+
+system-packages:
+	@scripts/system-packages
+
+test: setup system-packages ## Lint and the whole suite, Postgres and browser included
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=$$?; \
+	$(BIN)/python -m pytest || status=$$?; \
+	exit $$status
+
+check: test ## The same as test
+
+lint: setup ## Style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Bring the code into the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: setup ## See Rowel at work
+	$(BIN)/python scripts/demo.py
+
+lock: ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## Remove what was built and what tools remember
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
