@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rowel.core.definition import Definition, Link, NodeID, NodeSpec
-from rowel.core.errors import Problem
+from rowel.core.errors import Invalid, Problem
+from rowel.core.jsontext import check_text, kind
 
 SPUR_TYPES = ("workflow", "chatbot", "agent")
-TITLE_LIMIT = 256
+MAX_TITLE = 256
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass
@@ -25,8 +25,10 @@ class Reading:
     links: list[Link] = field(default_factory=list)
     raw: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    #: Nodes that have a problem already: what their config says can't be judged.
-    broken: set[str] = field(default_factory=set)
+    #: Nodes whose type or config could not be read: they can't be judged any further.
+    unreadable: set[str] = field(default_factory=set)
+    #: Nodes with both `config.subworkflow` and a `subworkflow` of their own.
+    held_twice: set[str] = field(default_factory=set)
 
     @property
     def definition(self) -> Definition:
@@ -34,8 +36,6 @@ class Reading:
 
     def note(self, message: str, node_id: str | None = None, at: str | None = None) -> None:
         self.problems.append(Problem(message, node_id, at))
-        if node_id is not None:
-            self.broken.add(node_id)
 
 
 def read_definition(raw: Any) -> Reading:
@@ -50,24 +50,6 @@ def read_definition(raw: Any) -> Reading:
     for index, item in enumerate(links):
         _read_link(item, index, reading)
     return reading
-
-
-def kind(value: Any) -> str:
-    """The JSON name of a value's type, for messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a text"
-    return "an object" if isinstance(value, Mapping) else "a list"
-
-
-def shorten(text: str, limit: int = 80) -> str:
-    """A user's text as it may stand in a message."""
-    return repr(text if len(text) <= limit else f"{text[:limit]}…")
 
 
 def _list_at(raw: Mapping[str, Any], name: str, reading: Reading) -> list[Any]:
@@ -89,40 +71,53 @@ def _read_rest(raw: Mapping[str, Any], reading: Reading) -> None:
 
 def _read_node(item: Any, index: int, reading: Reading) -> Any:
     """Read one node and return its JSON with the title filled in."""
-    if not isinstance(item, Mapping):
-        reading.note(f"must be an object, not {kind(item)}", at=f"nodes[{index}]")
+    node_id = _id_of(item, index, reading)
+    if node_id is None:
         return item
-    node_id = item.get("id")
-    if not isinstance(node_id, str):
-        reading.note(
-            "is missing" if node_id is None else f"must be a text, not {kind(node_id)}",
-            at=f"nodes[{index}].id",
-        )
-        return item
-    if not _ID.fullmatch(node_id):
-        reading.note("an id is 1 to 128 of the characters A-Z a-z 0-9 _ -", shorten(node_id)[1:-1], "id")
-    config = _object_at(item, "config", node_id, reading)
+    title = _title_of(item, node_id, reading)
+    found = len(reading.problems)
+    node_type = _text_at(item, "node_type", node_id, reading, required=True) or ""
+    config = _object_at(item, "config", node_id, reading) or {}
+    if len(reading.problems) > found:
+        reading.unreadable.add(node_id)
     held = _object_at(item, "subworkflow", node_id, reading)
+    parent_id = _text_at(item, "parent_id", node_id, reading)
     _check_numbers(item, node_id, reading)
-    spec = NodeSpec(
-        id=NodeID(node_id),
-        title=_title_of(item, node_id, reading),
-        node_type=_text_at(item, "node_type", node_id, reading, required=True) or "",
-        config=config or {},
-        parent_id=_parent_of(item, node_id, reading),
-        subworkflow=held_body(config or {}, held),
+    bodies = [body for body in (config.get("subworkflow"), held) if _has_nodes(body)]
+    if len(bodies) > 1:
+        reading.held_twice.add(node_id)
+    reading.nodes.append(
+        NodeSpec(
+            id=node_id,
+            title=title,
+            node_type=node_type,
+            config=config,
+            parent_id=NodeID(parent_id) if parent_id else None,
+            subworkflow=bodies[0] if bodies else None,
+        )
     )
-    reading.nodes.append(spec)
-    filled = {**item, "title": spec.title}
+    filled = {**item, "title": title}
     return {**filled, "subworkflow": _fill_titles(held)} if held else filled
 
 
-def held_body(config: Mapping[str, Any], held: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The body a node holds itself: `config.subworkflow`, else its `subworkflow`. Without nodes it's none."""
-    for body in (config.get("subworkflow"), held):
-        if isinstance(body, Mapping) and body.get("nodes"):
-            return body
-    return None
+def _id_of(item: Any, index: int, reading: Reading) -> NodeID | None:
+    """The node's id; None where there is nothing to call the node by."""
+    if not isinstance(item, Mapping):
+        reading.note(f"must be an object, not {kind(item)}", at=f"nodes[{index}]")
+        return None
+    node_id = item.get("id")
+    if not isinstance(node_id, str):
+        wrong = "is missing" if node_id is None else f"must be text, not {kind(node_id)}"
+        reading.note(wrong, at=f"nodes[{index}].id")
+        return None
+    if not _ID.fullmatch(node_id):
+        reading.note("an id is 1 to 128 of the characters A-Z a-z 0-9 _ -", node_id, "id")
+    return NodeID(node_id)
+
+
+def _has_nodes(body: Any) -> bool:
+    """Whether this is the body of a container; editors leave empty ones behind."""
+    return isinstance(body, Mapping) and bool(body.get("nodes"))
 
 
 def _fill_titles(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -130,19 +125,15 @@ def _fill_titles(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _title_of(item: Mapping[str, Any], node_id: str, reading: Reading) -> str:
-    title = _text_at(item, "title", node_id, reading)
-    if not title:
+    title = item.get("title")
+    if title is None:
         return node_id
-    if len(title) > TITLE_LIMIT:
-        reading.note(f"has {len(title):,} characters; the limit is {TITLE_LIMIT}", node_id, "title")
-    if _UNPRINTABLE.search(title):
-        reading.note("must not contain control characters or lone surrogates", node_id, "title")
-    return title
-
-
-def _parent_of(item: Mapping[str, Any], node_id: str, reading: Reading) -> NodeID | None:
-    parent_id = _text_at(item, "parent_id", node_id, reading)
-    return NodeID(parent_id) if parent_id else None
+    try:
+        check_text(title, "the title", MAX_TITLE)
+    except Invalid as error:
+        reading.note(error.message, node_id, "title")
+        return node_id
+    return str(title) if title.strip() else node_id
 
 
 def _text_at(
@@ -152,7 +143,7 @@ def _text_at(
     if isinstance(value, str):
         return value
     if value is not None:
-        reading.note(f"must be a text, not {kind(value)}", node_id, name)
+        reading.note(f"must be text, not {kind(value)}", node_id, name)
     elif required:
         reading.note("is missing", node_id, name)
     return None
@@ -187,7 +178,7 @@ def _read_link(item: Any, index: int, reading: Reading) -> None:
         if value is None and name.endswith("_id"):
             reading.note("is missing", at=f"{at}.{name}")
         elif value is not None and not isinstance(value, str):
-            reading.note(f"must be a text, not {kind(value)}", at=f"{at}.{name}")
+            reading.note(f"must be text, not {kind(value)}", at=f"{at}.{name}")
     source_id, target_id = texts["source_id"], texts["target_id"]
     if isinstance(source_id, str) and isinstance(target_id, str):
         reading.links.append(
