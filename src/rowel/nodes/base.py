@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rowel.core.definition import NodeSpec
 from rowel.core.errors import Problem
 from rowel.core.outcomes import Fields, Outcome
+from rowel.core.schemas import Schema
 from rowel.nodes.context import Context, Services
 
 
@@ -46,6 +48,18 @@ class Config(BaseModel):
     cache_s: float | None = Field(default=None, ge=0)
 
 
+@dataclass(frozen=True)
+class InputProblems:
+    """What is wrong with a run's inputs: names of required fields that are missing, and a sentence for each value
+    that doesn't fit. False when nothing is."""
+
+    missing: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.wrong)
+
+
 C = TypeVar("C", bound=Config)
 
 
@@ -70,6 +84,8 @@ class Node(Generic[C]):
     routes: ClassVar[bool] = False
     #: Has a body of nodes of its own (a loop or an inline subworkflow).
     contains: ClassVar[bool] = False
+    #: The config field that stands in for a container's body; None: it always needs one.
+    body_unless: ClassVar[str | None] = None
     #: Calls something outside Rowel: a rerun's plan names it.
     touches_outside: ClassVar[bool] = False
     #: Seconds one attempt may take where the config says nothing.
@@ -102,6 +118,15 @@ class Node(Generic[C]):
     def handles(self) -> frozenset[str] | None:
         """The handles that links out of this node may name; None means it has no say."""
         return None
+
+    @property
+    def input_schema(self) -> Schema | None:
+        """What an input node asks of a run's inputs and of a dataset's columns; None where it asks nothing."""
+        return None
+
+    def input_problems(self, inputs: Fields) -> InputProblems:
+        """Judge a run's inputs before there is a run. Only input nodes have something to say."""
+        return InputProblems()
 
     async def inspect(self, services: Services) -> Mapping[str, Any]:
         """Facts about this node that its user sees when the workflow is saved. Raise `Invalid` to refuse it."""

@@ -129,6 +129,9 @@ class Context:
     now: Callable[[], datetime]
     #: Seconds this attempt may take.
     timeout_s: float
+    #: The input and output nodes of this container's body; None for a node without one.
+    body_input_id: str | None = None
+    body_output_id: str | None = None
     logs: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
 
