@@ -1,0 +1,58 @@
+"""Opens the database: reads through a pool, writes through one writer, migrations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+
+from rowel.store.dialect import dialect_of
+from rowel.store.writer import Writer
+
+T = TypeVar("T")
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """One database, for one event loop. `url` is `sqlite:///path` or `postgresql://...`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.dialect = dialect_of(url)
+        self.engine = self.dialect.engine()
+        self.writer = Writer(self.dialect)
+        self._readers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="rowel-read")
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run `query` on a connection of its own, in a thread, on one consistent snapshot."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
+
+    def read_now(self, query: Callable[[Connection], T]) -> T:
+        """Run `query` here and now; for what is known to be small."""
+        with self.engine.connect() as connection:
+            return query(connection)
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest revision. Blocks; call it before serving."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["engine"] = self.engine
+        command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise the driver's error where the database can't be read."""
+        self.read_now(lambda connection: connection.execute(text("SELECT 1")).scalar())
+
+    async def close(self) -> None:
+        """Write what is queued, then let go of every connection."""
+        await self.writer.close()
+        self._readers.shutdown(wait=True)
+        self.engine.dispose()

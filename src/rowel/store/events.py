@@ -1,0 +1,32 @@
+"""Reads events."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from rowel.core.records import Event
+from rowel.store import rows
+from rowel.store.tables import events
+
+
+def after(connection: Connection, run_id: str, number: int, limit: int = 1000) -> list[Event]:
+    """The run's events numbered higher than `number`, in order; at least `limit` where there are as many."""
+    query = (
+        select(events.c.seq, events.c.body)
+        .where(events.c.run_id == run_id, events.c.seq > number)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    found = [
+        event for last, body in connection.execute(query) for event in unpack(last, rows.from_text(body))
+    ]
+    return [event for event in found if event.number > number]
+
+
+def unpack(last: int, bodies: list[dict[str, object]]) -> list[Event]:
+    """Number the events of one group, of which the last is `last`."""
+    first = last - len(bodies) + 1
+    return [
+        Event(first + place, str(body["kind"]), {key: value for key, value in body.items() if key != "kind"})
+        for place, body in enumerate(bodies)
+    ]

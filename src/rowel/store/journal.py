@@ -1,0 +1,250 @@
+"""The only writer of run state. Every method is one group of records that lands as a whole or says that it did not.
+
+Nobody outside `engine` imports this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from rowel.core.records import Batch, OutputFile, Pause, PauseID, Run, RunID, Task
+from rowel.core.status import EventKind, PauseAction, RunStatus
+from rowel.store import rows
+from rowel.store.dialect import Result
+from rowel.store.statements import Step
+from rowel.store.transitions import Transitions
+from rowel.store.writer import Writer
+
+#: What an event says, before it has its number.
+Fact = tuple[EventKind, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a runner wants written as one group."""
+
+    tasks: Sequence[Task] = ()
+    pauses: Sequence[Pause] = ()
+    facts: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """How a run comes to rest: PAUSED, or its end."""
+
+    status: RunStatus
+    message: str | None
+    end_time: datetime | None
+    #: The signals the runner has seen; more of them mean there is work left and the rest does not land.
+    signals: int
+
+
+class Taken(NamedTuple):
+    """What the new owner of a run needs to know."""
+
+    seq: int
+    epoch: int
+    signals: int
+
+
+class Answered(NamedTuple):
+    """A landed decision: the run's newest event and its status now."""
+
+    seq: int
+    status: RunStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a person said about a pause, and what that makes of its task."""
+
+    pause_id: PauseID
+    run_id: RunID
+    action: PauseAction
+    user_id: str
+    inputs: Mapping[str, Any]
+    comments: str | None
+    time: datetime
+    task: Task
+
+
+class Journal:
+    """Writes run state through the process's one writer."""
+
+    def __init__(self, writer: Writer, transitions: Transitions) -> None:
+        self._writer = writer
+        self._sql = transitions
+
+    async def begin(
+        self,
+        run: Run,
+        changes: Changes,
+        *,
+        batch: Batch | None = None,
+        output_file: OutputFile | None = None,
+        persistent: bool = False,
+    ) -> bool:
+        """Make a run, with what is already known of its tasks. False where its owner has ended meanwhile."""
+        stamp = self._writer.next_stamp()
+        values = {**rows.run_values(run), "stamp": stamp, "seq": len(changes.facts)}
+        insert = self._sql.insert_run if run.owner_id is None else self._sql.insert_owned_run
+        steps = [insert.bind(values), *self._parts(run.id, stamp, changes)]
+        if batch is not None and output_file is not None:
+            own = {**rows.batch_values(batch), "stamp": stamp}
+            steps.append(self._sql.insert_batch.bind(own))
+            steps.append(self._sql.insert_output_file.bind(rows.output_file_values(output_file)))
+        if run.row_index is not None:
+            steps.append(
+                self._sql.claim_row.bind(
+                    {"owner_id": run.owner_id, "row_index": run.row_index, "run_id": run.id, "stamp": stamp}
+                )
+            )
+        if run.status.is_final or run.status is RunStatus.PAUSED:
+            steps += self._tell_owner(run, run.status, stamp)
+        results = await self._writer.write(steps, order=run.owner_id or run.id, persistent=persistent)
+        return results[0] != 0
+
+    async def take(self, run_id: RunID, facts: Sequence[Fact]) -> Taken | None:
+        """Take a run over: its former owner's writes no longer land. None where it has no work or has ended."""
+        stamp = self._writer.next_stamp()
+        guard = self._sql.take.bind({"run_id": run_id, "events": len(facts), "stamp": stamp})
+        steps = [guard, *self._parts(run_id, stamp, Changes(facts=facts))]
+        row = await self._first_row(steps, run_id, persistent=True)
+        return None if row is None else Taken(*row)
+
+    async def advance(self, run: Run, changes: Changes, status: RunStatus | None = None) -> int | None:
+        """Write what became of tasks while the run goes on (with `status`: as this). Return the newest event's
+        number, or None where the run has another owner or has ended."""
+        stamp = self._writer.next_stamp()
+        guard = self._sql.advance if status is None else self._sql.work_again
+        values = {"run_id": run.id, "epoch": run.epoch, "events": len(changes.facts), "stamp": stamp}
+        steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes)]
+        if status is not None:
+            steps += self._tell_owner(run, status, stamp)
+        row = await self._first_row(steps, run.id, persistent=True)
+        return None if row is None else row[0]
+
+    async def rest(self, run: Run, changes: Changes, rest: Rest) -> int | None:
+        """Like `advance`, and the run comes to rest. None too where it was given work meanwhile."""
+        stamp = self._writer.next_stamp()
+        steps = [
+            self._sql.rest.bind({**_rest_values(run, rest, changes, stamp)}),
+            *self._parts(run.id, stamp, changes),
+            *self._tell_owner(run, rest.status, stamp),
+        ]
+        row = await self._first_row(steps, run.id, persistent=True)
+        return None if row is None else row[0]
+
+    async def rest_batch(
+        self, run: Run, changes: Changes, rest: Rest, *, settled: int, file: OutputFile | None
+    ) -> int | None:
+        """Like `rest` for a batch of which `settled` rows have ended; `file` is its output, now whole."""
+        stamp = self._writer.next_stamp()
+        values = _rest_values(run, rest, changes, stamp)
+        steps = [
+            self._sql.rest_batch.bind({**values, "settled": settled}),
+            *self._parts(run.id, stamp, changes),
+            *self._tell_owner(run, rest.status, stamp),
+        ]
+        if file is not None:
+            steps.append(self._sql.finish_output_file.bind({**values, "file_id": file.id}))
+        row = await self._first_row(steps, run.id, persistent=True)
+        return None if row is None else row[0]
+
+    async def decide(self, run: Run, decision: Decision, facts: Sequence[Fact]) -> Answered | None:
+        """Answer a pause. None where somebody was faster or the run has ended."""
+        stamp = self._writer.next_stamp()
+        values = {
+            "pause_id": decision.pause_id,
+            "run_id": decision.run_id,
+            "resume_time": rows.to_number(decision.time),
+            "resume_user_id": rows.to_text(decision.user_id),
+            "resume_action": decision.action,
+            "resume_inputs": rows.to_text(decision.inputs),
+            "comments": rows.to_text(decision.comments),
+            "stamp": stamp,
+            "events": len(facts),
+        }
+        steps = [
+            self._sql.answer_pause.bind(values),
+            self._sql.resume.bind(values),
+            *self._parts(run.id, stamp, Changes(tasks=[decision.task], facts=facts)),
+        ]
+        if run.owner_id is not None:
+            steps.append(self._sql.wake.bind({"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}))
+        results = await self._writer.write(steps, order=run.id)
+        row = results[1]
+        return Answered(row[0], RunStatus(row[1])) if isinstance(row, tuple) else None
+
+    async def cancel(
+        self, run: Run, owned: Sequence[Run], *, message: str, time: datetime, facts: Sequence[Fact]
+    ) -> int | None:
+        """Cancel a run and the open runs it owns, all at once. None where it has ended already."""
+        stamp = self._writer.next_stamp()
+        steps: list[Step] = []
+        for one in (run, *owned):
+            guard = self._sql.cancel if one is run else self._sql.cancel_owned
+            values = {
+                "run_id": one.id,
+                "root_id": run.id,
+                "end_time": rows.to_number(time),
+                "message": rows.to_text(message),
+                "events": len(facts),
+                "stamp": stamp,
+            }
+            steps += [
+                guard.bind(values),
+                self._sql.cancel_tasks.bind(values),
+                self._sql.close_pauses.bind(values),
+            ]
+            steps += self._parts(one.id, stamp, Changes(facts=facts))
+            steps.append(self._sql.cancel_rows.bind(values))
+        steps += self._tell_owner(run, RunStatus.CANCELED, stamp)
+        row = await self._first_row(steps, run.id, persistent=False)
+        return None if row is None else row[0]
+
+    def _parts(self, run_id: RunID, stamp: int, changes: Changes) -> list[Step]:
+        steps = [
+            self._sql.write_task.bind({**rows.task_values(task), "stamp": stamp}) for task in changes.tasks
+        ]
+        steps += [
+            self._sql.open_pause.bind({**rows.pause_values(pause), "stamp": stamp})
+            for pause in changes.pauses
+        ]
+        if changes.facts:
+            body = rows.to_text([{"kind": kind.value, **fact} for kind, fact in changes.facts])
+            steps.append(self._sql.write_events.bind({"run_id": run_id, "body": body, "stamp": stamp}))
+        return steps
+
+    def _tell_owner(self, run: Run, status: RunStatus, stamp: int) -> list[Step]:
+        """A batch counts the ends of its rows; a run with a subworkflow node hears every change."""
+        if run.owner_id is None:
+            return []
+        values = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
+        if run.row_index is None:
+            return [self._sql.wake.bind(values)]
+        if not status.is_final:
+            return []
+        return [self._sql.count_row[status].bind(values), self._sql.wake_batch.bind(values)]
+
+    async def _first_row(
+        self, steps: Sequence[Step], run_id: RunID, *, persistent: bool
+    ) -> tuple[Any, ...] | None:
+        first: Result = (await self._writer.write(steps, order=run_id, persistent=persistent))[0]
+        return first if isinstance(first, tuple) else None
+
+
+def _rest_values(run: Run, rest: Rest, changes: Changes, stamp: int) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "epoch": run.epoch,
+        "events": len(changes.facts),
+        "stamp": stamp,
+        "status": rest.status,
+        "message": rows.to_text(rest.message),
+        "end_time": rows.to_number(rest.end_time),
+        "signals": rest.signals,
+    }

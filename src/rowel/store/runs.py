@@ -1,0 +1,169 @@
+"""Reads runs, tasks and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select
+
+from rowel.core.records import Batch, Run, Task
+from rowel.core.status import RunStatus, RunType
+from rowel.store import rows
+from rowel.store.tables import batches, runs, tasks
+
+COLUMNS = [column for column in runs.c if column.name != "stamp"]
+
+#: How many ids one IN (...) holds.
+CHUNK = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which runs a list shows. Times bound `start_time`, both inclusive. Partial runs show only when asked for."""
+
+    workflow_id: str | None = None
+    statuses: Sequence[RunStatus] = ()
+    run_type: RunType | None = None
+    parent_run_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    dataset_id: str | None = None
+    #: Only runs older than this one, given as (start_time, id).
+    before: tuple[datetime, str] | None = None
+
+
+def get(connection: Connection, run_id: str) -> Run | None:
+    row = connection.execute(select(*COLUMNS).where(runs.c.id == run_id)).mappings().first()
+    return None if row is None else rows.run_from_row(row)
+
+
+def newest(connection: Connection, wanted: Filter, *, limit: int, offset: int = 0) -> list[Run]:
+    """The runs that fit, newest start first."""
+    query = (
+        select(*COLUMNS)
+        .where(*_conditions(wanted))
+        .order_by(runs.c.start_time.desc(), runs.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    exact = (
+        (runs.c.workflow_id, wanted.workflow_id),
+        (runs.c.parent_run_id, wanted.parent_run_id),
+        (runs.c.input_dataset_id, wanted.dataset_id),
+        (runs.c.run_type, wanted.run_type.value if wanted.run_type else None),
+    )
+    yield from (column == value for column, value in exact if value is not None)
+    if wanted.run_type is None:
+        yield runs.c.run_type != RunType.PARTIAL.value
+    if wanted.statuses:
+        yield runs.c.status.in_([status.value for status in wanted.statuses])
+    if wanted.since is not None:
+        yield runs.c.start_time >= rows.to_number(wanted.since)
+    if wanted.until is not None:
+        yield runs.c.start_time <= rows.to_number(wanted.until)
+    if wanted.before is not None:
+        start, run_id = rows.to_number(wanted.before[0]), wanted.before[1]
+        yield or_(runs.c.start_time < start, and_(runs.c.start_time == start, runs.c.id < run_id))
+
+
+def get_tasks(connection: Connection, run_id: str) -> list[Task]:
+    """The run's tasks that have begun or ended, by path. What is missing has not begun."""
+    query = select(tasks).where(tasks.c.run_id == run_id).order_by(tasks.c.start_time, tasks.c.path)
+    return [rows.task_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def get_tasks_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Task]]:
+    """The tasks of many runs, by run id."""
+    found: dict[str, list[Task]] = {run_id: [] for run_id in run_ids}
+    for start in range(0, len(run_ids), CHUNK):
+        chunk = run_ids[start : start + CHUNK]
+        query = select(tasks).where(tasks.c.run_id.in_(chunk)).order_by(tasks.c.start_time, tasks.c.path)
+        for row in connection.execute(query).mappings():
+            found[row["run_id"]].append(rows.task_from_row(row))
+    return found
+
+
+def get_batch(connection: Connection, run_id: str) -> Batch | None:
+    row = connection.execute(select(batches).where(batches.c.run_id == run_id)).mappings().first()
+    return None if row is None else rows.batch_from_row(row, _count_paused(connection, run_id))
+
+
+def get_batches(connection: Connection, run_ids: Sequence[str]) -> dict[str, Batch]:
+    query = select(batches).where(batches.c.run_id.in_(run_ids))
+    return {
+        row["run_id"]: rows.batch_from_row(row, _count_paused(connection, row["run_id"]))
+        for row in connection.execute(query).mappings()
+    }
+
+
+def _count_paused(connection: Connection, run_id: str) -> int:
+    query = select(func.count()).where(
+        runs.c.owner_id == run_id,
+        runs.c.end_time.is_(None),
+        runs.c.status == RunStatus.PAUSED.value,
+    )
+    return connection.execute(query).scalar_one()
+
+
+def open_runs(connection: Connection) -> list[Run]:
+    """Runs that have work, oldest first. Rows of a batch are left out: their batch takes them up itself."""
+    query = (
+        select(*COLUMNS)
+        .where(literal_column("has_work = 1"), runs.c.row_index.is_(None))
+        .order_by(runs.c.start_time)
+    )
+    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def open_rows(connection: Connection, batch_id: str) -> list[Run]:
+    """The rows of a batch that have begun and have work, in row order."""
+    query = _open_owned(batch_id).where(runs.c.has_work == 1).order_by(runs.c.row_index)
+    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def open_owned(connection: Connection, owner_id: str) -> list[Run]:
+    """All open runs that this run owns, at any depth."""
+    found: list[Run] = []
+    owners = [owner_id]
+    while owners:
+        query = _open_owned(owners.pop())
+        children = [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+        found += children
+        owners += [child.id for child in children]
+    return found
+
+
+def _open_owned(owner_id: str) -> Select[tuple[object]]:
+    return select(*COLUMNS).where(
+        runs.c.owner_id == owner_id, literal_column("owner_id IS NOT NULL"), runs.c.end_time.is_(None)
+    )
+
+
+def child_of(connection: Connection, owner_id: str, owner_path: str) -> Run | None:
+    """The child run that a subworkflow task started."""
+    query = select(*COLUMNS).where(
+        runs.c.owner_id == owner_id, runs.c.owner_path == owner_path, literal_column("owner_path IS NOT NULL")
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else rows.run_from_row(row)
+
+
+def rows_of(connection: Connection, batch_id: str, start: int, limit: int) -> list[Run]:
+    """The row runs of a batch from row `start` on, in row order."""
+    query = (
+        select(*COLUMNS)
+        .where(
+            runs.c.owner_id == batch_id,
+            literal_column("row_index IS NOT NULL"),
+            runs.c.row_index >= start,
+        )
+        .order_by(runs.c.row_index)
+        .limit(limit)
+    )
+    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,268 @@
+"""The statements that move runs, compiled once for a dialect.
+
+Each group of records begins with a guarded UPDATE of the run's row that leaves a *stamp*; every other statement of the
+group stands on that stamp, so a group lands as a whole or not at all, also inside a pipeline. The UPDATE locks the row:
+on Postgres a late write of a fenced-off worker waits, sees the newer epoch and does not land.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Exists,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    bindparam,
+    case,
+    exists,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.sql import ClauseElement
+
+from rowel.core.status import RunStatus, TaskStatus
+from rowel.store.dialect import Dialect
+from rowel.store.statements import Statement, compile_statement
+from rowel.store.tables import batches, events, output_files, pauses, runs, tasks
+
+FINAL_RUN = [status.value for status in RunStatus if status.is_final]
+FINAL_TASK = [status.value for status in TaskStatus if status.is_final]
+
+
+def number(name: str) -> ColumnElement[Any]:
+    return bindparam(name, None, type_=BigInteger())
+
+
+def word(name: str) -> ColumnElement[Any]:
+    return bindparam(name, None, type_=Text())
+
+
+def _is_open() -> ColumnElement[bool]:
+    return runs.c.status.not_in(FINAL_RUN)
+
+
+def _stamped(run_id: str = "run_id") -> Exists:
+    """Whether this group's first statement landed on the run."""
+    mine = runs.alias("mine")
+    return exists(select(1).where(mine.c.id == word(run_id), mine.c.stamp == number("stamp")))
+
+
+def _owner_lives() -> Exists:
+    owner = runs.alias("owner")
+    lives = select(1).where(owner.c.id == word("owner_id"), owner.c.status.not_in(FINAL_RUN))
+    return exists(lives.with_for_update(read=True))
+
+
+def _typed(table: Table, name: str) -> ColumnElement[Any]:
+    """A parameter named like the column and cast to its type."""
+    kind = table.c[name].type
+    return bindparam(name, None, type_=BigInteger() if isinstance(kind, (Integer, SmallInteger)) else Text())
+
+
+class Transitions:
+    """Every statement that changes a run, its tasks, its pauses or its events."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._compile_runs()
+        self._compile_parts()
+        self._compile_pauses()
+        self._compile_cancels()
+        self._compile_batches()
+
+    def _compiled(self, statement: ClauseElement) -> Statement:
+        return compile_statement(statement, self._dialect.sql)
+
+    def _insert(self, table: Table, *conditions: ColumnElement[bool], upsert: bool = False) -> Statement:
+        """Insert a whole row where the conditions hold; with `upsert` a row that is not final is replaced."""
+        names = [column.name for column in table.c]
+        source = select(*[_typed(table, name) for name in names]).where(*conditions)
+        statement = self._dialect.insert(table).from_select(names, source)
+        if upsert:
+            keys = [column.name for column in table.primary_key]
+            statement = statement.on_conflict_do_update(
+                index_elements=keys,
+                set_={name: statement.excluded[name] for name in names if name not in keys},
+                where=table.c.status.not_in(FINAL_TASK),
+            )
+        return self._compiled(statement)
+
+    def _compile_runs(self) -> None:
+        self.insert_run = self._compiled(
+            self._dialect.insert(runs).values({column.name: _typed(runs, column.name) for column in runs.c})
+        )
+        self.insert_owned_run = self._insert(runs, _owner_lives())
+        mine = (runs.c.id == word("run_id"), runs.c.epoch == number("epoch"), _is_open())
+        moved = {"seq": runs.c.seq + number("events"), "stamp": number("stamp")}
+        self.advance = self._compiled(update(runs).where(*mine).values(moved).returning(runs.c.seq))
+        self.work_again = self._compiled(
+            update(runs).where(*mine).values({**moved, "status": word("status")}).returning(runs.c.seq)
+        )
+        ended = {
+            **moved,
+            "status": word("status"),
+            "message": word("message"),
+            "end_time": number("end_time"),
+        }
+        unsignaled = runs.c.signals == number("signals")
+        self.rest = self._compiled(
+            update(runs)
+            .where(*mine, unsignaled)
+            .values({**ended, "has_work": 0, "recoveries": 0})
+            .returning(runs.c.seq)
+        )
+        self.take = self._compiled(
+            update(runs)
+            .where(runs.c.id == word("run_id"), runs.c.has_work == 1, _is_open())
+            .values(
+                {
+                    **moved,
+                    "epoch": runs.c.epoch + 1,
+                    "recoveries": runs.c.recoveries + 1,
+                    "status": case(
+                        (runs.c.status == RunStatus.PENDING.value, RunStatus.RUNNING.value),
+                        else_=runs.c.status,
+                    ),
+                }
+            )
+            .returning(runs.c.seq, runs.c.epoch, runs.c.signals)
+        )
+        self.wake = self._compiled(
+            update(runs)
+            .where(runs.c.id == word("owner_id"), _is_open(), _stamped())
+            .values({"has_work": 1, "signals": runs.c.signals + 1})
+        )
+
+    def _compile_parts(self) -> None:
+        self.write_task = self._insert(tasks, _stamped(), upsert=True)
+        numbered = select(runs.c.id, runs.c.seq, word("body")).where(
+            runs.c.id == word("run_id"), runs.c.stamp == number("stamp")
+        )
+        self.write_events = self._compiled(
+            self._dialect.insert(events).from_select(["run_id", "seq", "body"], numbered)
+        )
+
+    def _compile_pauses(self) -> None:
+        columns = [column.name for column in pauses.c if column.name != "stamp"]
+        source = select(*[_typed(pauses, name) for name in columns], literal_column("0")).where(_stamped())
+        self.open_pause = self._compiled(
+            self._dialect.insert(pauses).from_select([*columns, "stamp"], source)
+        )
+        answer = ("resume_time", "resume_user_id", "resume_action", "resume_inputs", "comments", "stamp")
+        run_lives = exists(
+            select(1).where(runs.c.id == word("run_id"), _is_open()).with_for_update(read=True)
+        )
+        self.answer_pause = self._compiled(
+            update(pauses)
+            .where(pauses.c.id == word("pause_id"), pauses.c.is_open == 1, run_lives)
+            .values({"is_open": 0, **{name: _typed(pauses, name) for name in answer}})
+            .returning(pauses.c.id)
+        )
+        answered = exists(select(1).where(pauses.c.id == word("pause_id"), pauses.c.stamp == number("stamp")))
+        others = exists(select(1).where(pauses.c.run_id == word("run_id"), pauses.c.is_open == 1))
+        self.resume = self._compiled(
+            update(runs)
+            .where(runs.c.id == word("run_id"), _is_open(), answered)
+            .values(
+                {
+                    "seq": runs.c.seq + number("events"),
+                    "stamp": number("stamp"),
+                    "has_work": 1,
+                    "signals": runs.c.signals + 1,
+                    "status": case(
+                        ((runs.c.status == RunStatus.PAUSED.value) & ~others, RunStatus.RUNNING.value),
+                        else_=runs.c.status,
+                    ),
+                }
+            )
+            .returning(runs.c.seq, runs.c.status)
+        )
+
+    def _compile_cancels(self) -> None:
+        canceled = {
+            "status": RunStatus.CANCELED.value,
+            "end_time": number("end_time"),
+            "message": word("message"),
+            "has_work": 0,
+            "epoch": runs.c.epoch + 1,
+            "seq": runs.c.seq + number("events"),
+            "stamp": number("stamp"),
+        }
+        mine = (runs.c.id == word("run_id"), _is_open())
+        self.cancel = self._compiled(update(runs).where(*mine).values(canceled).returning(runs.c.seq))
+        self.cancel_owned = self._compiled(
+            update(runs).where(*mine, _stamped("root_id")).values(canceled).returning(runs.c.seq)
+        )
+        of_run = tasks.c.run_id == word("run_id")
+        self.cancel_tasks = self._compiled(
+            update(tasks)
+            .where(of_run, tasks.c.status.not_in(FINAL_TASK), _stamped())
+            .values({"status": TaskStatus.CANCELED.value, "end_time": number("end_time")})
+        )
+        self.close_pauses = self._compiled(
+            update(pauses)
+            .where(pauses.c.run_id == word("run_id"), pauses.c.is_open == 1, _stamped())
+            .values({"is_open": 0})
+        )
+
+    def _compile_batches(self) -> None:
+        self.insert_batch = self._insert(batches, _stamped())
+        self.insert_output_file = self._insert(output_files)
+        self.claim_row = self._compiled(
+            update(batches)
+            .where(batches.c.run_id == word("owner_id"), batches.c.cursor == number("row_index"), _stamped())
+            .values({"cursor": number("row_index") + 1})
+        )
+        of_owner = (batches.c.run_id == word("owner_id"), _stamped())
+        self.count_row = {
+            status: self._compiled(update(batches).where(*of_owner).values({column.name: column + 1}))
+            for status, column in (
+                (RunStatus.COMPLETED, batches.c.completed),
+                (RunStatus.FAILED, batches.c.failed),
+                (RunStatus.CANCELED, batches.c.canceled),
+            )
+        }
+        self.wake_batch = self._compiled(
+            update(runs)
+            .where(runs.c.id == word("owner_id"), runs.c.has_work == 0, _is_open(), _stamped())
+            .values({"has_work": 1, "signals": runs.c.signals + 1})
+        )
+        self.cancel_rows = self._compiled(
+            update(batches)
+            .where(batches.c.run_id == word("run_id"), _stamped())
+            .values({"canceled": batches.c.total - batches.c.completed - batches.c.failed})
+        )
+        settled = batches.c.completed + batches.c.failed + batches.c.canceled
+        self.rest_batch = self._compiled(
+            update(runs)
+            .where(
+                runs.c.id == word("run_id"),
+                runs.c.epoch == number("epoch"),
+                _is_open(),
+                runs.c.signals == number("signals"),
+                exists(select(1).where(batches.c.run_id == word("run_id"), settled == number("settled"))),
+            )
+            .values(
+                {
+                    "seq": runs.c.seq + number("events"),
+                    "stamp": number("stamp"),
+                    "status": word("status"),
+                    "message": word("message"),
+                    "end_time": number("end_time"),
+                    "has_work": 0,
+                    "recoveries": 0,
+                }
+            )
+            .returning(runs.c.seq)
+        )
+        self.finish_output_file = self._compiled(
+            update(output_files)
+            .where(output_files.c.id == word("file_id"), _stamped())
+            .values({"is_ready": 1, "updated_at": number("end_time")})
+        )
