@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -88,5 +89,5 @@ def _path(parts: Sequence[str | int]) -> str:
 
 def _without_surrogates(value: Any) -> Any:
     """The same value for judging: Rust has no lone surrogates, so each becomes one other character."""
-    text = jsontext.dump(value).encode("utf-16", "surrogatepass")
+    text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
     return jsontext.parse(text.decode("utf-16", "replace"))

@@ -90,14 +90,15 @@ def _enter(value: Any, key: str, end: int) -> Iterator[tuple[Any, int]]:
 
 def _explain(path: str, missing: _Missing) -> str:
     if not path:
-        return f"the path is empty; {_what_is_there(missing.value)}"
+        return f"the path is empty; {what_is_there(missing.value)}"
     reached = path[: missing.at].rstrip(".")
     part = _STEP_END.split(path[missing.at :].lstrip("["), maxsplit=1)[0].rstrip("]")
     where = f" in {reached!r}" if reached else ""
-    return f"path {path!r}: there is no {part!r}{where}; {_what_is_there(missing.value)}"
+    return f"path {path!r}: there is no {part!r}{where}; {what_is_there(missing.value)}"
 
 
-def _what_is_there(value: Any) -> str:
+def what_is_there(value: Any) -> str:
+    """A few words for messages: the keys of an object, the length of a list, what else a value is."""
     if isinstance(value, Mapping):
         return f"there is {_listing(sorted(map(str, value)))}" if value else "it is an empty object"
     if isinstance(value, list | tuple):
