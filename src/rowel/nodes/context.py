@@ -132,6 +132,8 @@ class Context:
     #: The input and output nodes of this container's body; None for a node without one.
     body_input_id: str | None = None
     body_output_id: str | None = None
+    #: The titles of the body's nodes, by id.
+    body_titles: Mapping[str, str] = field(default_factory=dict)
     logs: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
 
