@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 
@@ -18,7 +19,7 @@ def link(source_id: str, target_id: str, handle: str | None = None) -> dict[str,
 
 def chain(*node_ids: str) -> list[dict[str, Any]]:
     """Links from each of the nodes to the next."""
-    return [link(source, target) for source, target in zip(node_ids, node_ids[1:], strict=False)]
+    return [link(source, target) for source, target in pairwise(node_ids)]
 
 
 def workflow(*nodes: dict[str, Any], links: list[dict[str, Any]] | None = None) -> dict[str, Any]:
