@@ -143,13 +143,17 @@ class TestMessages:
         assert all(len(str(problem)) < 1_300 for problem in error.problems)
 
 
+#: Lone surrogates and NUL included.
+ANY_TEXT = st.characters(exclude_categories=())
 JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    | st.text(ANY_TEXT, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(ANY_TEXT, max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 IDS = st.sampled_from(["a", "b", "c", "d", ""])
