@@ -197,20 +197,22 @@ def _target(url: str, query: Mapping[str, Any] | None) -> httpx.URL:
         merged = target.copy_merge_params(dict(query)) if query else target
     except (httpx.InvalidURL, UnicodeError, TypeError):
         raise NodeFailed("the URL of the call is not valid") from None
-    _check_scheme(merged)
+    _check(merged)
     return merged
 
 
-def _check_scheme(url: httpx.URL) -> None:
+def _check(url: httpx.URL) -> None:
     if url.scheme not in ("http", "https") or not url.host:
         raise NodeFailed(
             f"only http:// and https:// URLs with a host can be called, not {url.scheme or 'this'}"
         )
+    if not 0 < _port(url) < 65_536:
+        raise NodeFailed(f"the URL's port {url.port} is none")
 
 
 def _redirected(before: httpx.Request, after: httpx.Request) -> httpx.Request:
     """Return the request that a redirect asks for, without what only the first origin may know."""
-    _check_scheme(after.url)
+    _check(after.url)
     if not _same_origin(before.url, after.url):
         for name in [name for name in after.headers if name.lower() not in _HARMLESS]:
             del after.headers[name]
@@ -222,7 +224,8 @@ def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
 
 
 def _port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    default = 443 if url.scheme == "https" else 80
+    return default if url.port is None else url.port
 
 
 def _failure(error: httpx.HTTPError, host: str) -> NodeFailed:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import httpx2
+from pydantic import ValidationError
 from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelConnectionError,
@@ -29,6 +30,8 @@ _ANSWER_TIMEOUT_S = 600.0
 _CONNECT_TIMEOUT_S = 10.0
 #: No proxy stands between this machine and itself.
 _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+#: What the library raises: its own errors are RuntimeErrors, and an answer it did not expect trips it up.
+_RAISED = (RuntimeError, AssertionError, ValueError, TypeError, AttributeError)
 #: Model names come from workflows, so there is no end of them.
 _MOST_MODELS = 256
 
@@ -64,7 +67,7 @@ class Wire:
                 translation.to_settings(endpoint, model.profile, settings, idempotency_key),
                 translation.to_parameters(endpoint, json_schema),
             )
-        except (RuntimeError, AssertionError, ValueError) as error:
+        except _RAISED as error:
             raise _failure(error, endpoint) from None
         return translation.to_answer(response, endpoint, wants_json=json_schema is not None)
 
@@ -94,7 +97,7 @@ def _failure(error: Exception, endpoint: Endpoint) -> NodeFailed:
             return explain_status(endpoint, error.status_code, error.body, error.retry_after)
         case ModelConnectionError():
             return NodeFailed(f"the connection to {who} failed or was lost", retryable=True)
-        case ModelAPIError() | UnexpectedModelBehavior():
+        case ModelAPIError() | UnexpectedModelBehavior() | ValidationError() | TypeError() | AttributeError():
             return NodeFailed(f"{who} answered {endpoint.model} with something that is no model's answer")
         case _:
             # What a model can't be sent, most of all a kind of file.
