@@ -74,6 +74,17 @@ def test_only_the_containers_of_the_top_level_are_told():
     assert set(bodies(nested(), TYPES)) == {"outer", "held"}
 
 
+def test_a_body_held_inside_another_body_is_told_by_that_body():
+    held = workflow(node("in", "Input"), node("out", "Output"))
+    nodes, links = body_nodes("o", "outer", between=[node("held", "Sub", config={"subworkflow": held})])
+    definition = parse_definition(
+        workflow(node("start", "Input"), node("outer", "Loop"), *nodes, links=links), TYPES
+    )
+
+    assert set(bodies(definition, TYPES)) == {"outer"}
+    assert ids(bodies(bodies(definition, TYPES)["outer"], TYPES)["held"]) == ["in", "out"]
+
+
 def test_a_body_that_a_node_holds_itself_is_read():
     body = bodies(nested(), TYPES)["held"]
 

@@ -166,9 +166,17 @@ class TestRoutes:
         assert "names the route 'maybe'; there are 'no', 'yes'" in message
 
     def test_routes_of_a_router_with_a_wrong_config_are_not_judged(self):
-        raw = workflow(START, node("router", "Router"), node("a"), links=[link("router", "a", "any")])
+        router = node("router", "Router", config={"routes": 5})
+        raw = workflow(START, router, node("a"), links=[link("router", "a", "any")])
 
         assert problems(raw) == []
+
+    def test_routes_of_a_router_whose_config_can_not_be_read_are_not_judged(self):
+        raw = workflow(
+            START, node("router", "Router", config="x"), node("a"), links=[link("router", "a", "any")]
+        )
+
+        assert only_problem(raw)[1] == "config"
 
     @pytest.mark.parametrize("handle", [None, "declined", "out-1"])
     def test_links_out_of_other_nodes_may_have_any_handle(self, handle):
@@ -252,6 +260,11 @@ class TestParents:
 
     def test_the_nodes_of_a_held_body_may_name_their_holder_as_parent(self):
         held = workflow(*children("loop"), links=[link("loop_in", "loop_out")])
+
+        assert problems(workflow(START, node("loop", "Loop", config={"subworkflow": held}))) == []
+
+    def test_in_a_held_body_that_has_a_node_of_its_holders_id_that_node_is_the_parent(self):
+        held = body(node("loop", "Loop"), *children("loop"))
 
         assert problems(workflow(START, node("loop", "Loop", config={"subworkflow": held}))) == []
 

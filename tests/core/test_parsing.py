@@ -83,6 +83,12 @@ class TestLimits:
 
         assert "6 nodes are too many; the limit is 5" in error.message
 
+    def test_a_limit_is_told_once(self):
+        body = workflow(node("in", "Input"), node("out", "Output"))
+        loops = [node(f"loop{number}", "Loop", config={"subworkflow": body}) for number in range(5)]
+
+        assert len(refusal(workflow(START, *loops), nodes=7).problems) == 1
+
     def test_the_limits_are_those_that_are_documented(self):
         nodes = [START, *(node(f"n{number}") for number in range(10_000))]
 

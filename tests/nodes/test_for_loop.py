@@ -70,6 +70,14 @@ async def test_the_history_holds_the_outputs_of_every_node_so_far():
     }
 
 
+async def test_what_an_iteration_was_given_never_changes_afterwards():
+    given_inputs, _ = await inputs_of_each_iteration(
+        build(ForLoopNode, num_iterations=4, **COUNT), RECEIVED, adds_one
+    )
+
+    assert [len(inputs["loop_history"].get("out", [])) for inputs in given_inputs] == [0, 1, 2, 3]
+
+
 async def test_a_node_that_routing_left_out_adds_nothing_to_the_history():
     def sometimes(inputs, number):
         return adds_one(inputs, number) if number % 2 == 0 else {"in": inputs}

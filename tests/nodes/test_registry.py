@@ -270,14 +270,15 @@ class TestBuiltinTypes:
         assert [name for name in traits if traits[name].routes] == ["RouterNode"]
         assert [name for name in traits if traits[name].join == "any"] == ["CoalesceNode"]
         assert {name for name in traits if traits[name].contains} == {"ForLoopNode", "SubworkflowNode"}
-        assert {name for name in traits if traits[name].pure} == {
-            "InputNode",
-            "OutputNode",
-            "StaticValueNode",
-            "RouterNode",
-            "MergeNode",
-            "CoalesceNode",
-        }
+
+    @pytest.mark.parametrize("name", ["Input", "Output", "StaticValue", "Router", "Merge", "Coalesce"])
+    def test_those_that_only_move_data_are_pure(self, name):
+        assert load_registry().traits(f"{name}Node").pure
+
+    def test_what_touches_the_outside_is_not_pure(self):
+        traits = [load_registry().traits(name) for name in load_registry().names]
+
+        assert not [found for found in traits if found.pure and found.touches_outside]
 
     def test_each_says_what_it_is_for(self):
         for described in (item for items in load_registry().describe().values() for item in items):

@@ -21,7 +21,7 @@ _TRAITS = {
 
 class FakeTypes:
     """`Plain Input Output Router Human Loop Sub`. A config `{"wrong": [sentences]}` has just these problems; a
-    router's routes are `{"routes": [names]}`."""
+    router's routes are `{"routes": [names]}`; other than a list they are a wrong config."""
 
     def traits(self, node_type: str) -> Traits | None:
         return _TRAITS.get(node_type)
@@ -33,5 +33,5 @@ class FakeTypes:
     def handles(self, spec: NodeSpec) -> frozenset[str] | None:
         if spec.node_type == "Human":
             return frozenset({"declined"})
-        routes = spec.config.get("routes")
+        routes = spec.config.get("routes", []) if spec.node_type == "Router" else None
         return frozenset(map(str, routes)) if isinstance(routes, list) else None
