@@ -19,8 +19,18 @@ class Sandbox(Protocol):
         Raises `Invalid` where the code doesn't parse or where no engine here can run it.
         """
 
-    async def call(self, code: str, input_model: Mapping[str, Any], timeout_s: float) -> Any:
-        """Run the function body over `input_model` and return its finite JSON result. Raises `NodeFailed`."""
+    async def call(
+        self,
+        code: str,
+        input_model: Mapping[str, Any],
+        timeout_s: float,
+        *,
+        log: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Run the function body over `input_model` and return the object it returns, a finite JSON value.
+
+        `log` gets what the code printed, line by line. Raises `NodeFailed`.
+        """
 
 
 @dataclass(frozen=True)
