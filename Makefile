@@ -17,18 +17,12 @@ system-packages:
 	@scripts/system-packages
 
 test: setup system-packages ## Lint and the whole suite, Postgres and browser included
-	@status=0; \
-	$(MAKE) --no-print-directory lint || status=$$?; \
-	$(BIN)/python -m pytest || status=$$?; \
-	exit $$status
+	@status=0; scripts/lint || status=1; $(BIN)/python -m pytest || status=1; exit $$status
 
 check: test ## The same as test
 
 lint: setup ## Style, types and the direction of imports
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@scripts/lint
 
 format: setup ## Bring the code into the one format
 	$(BIN)/ruff check --fix .

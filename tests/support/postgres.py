@@ -25,11 +25,12 @@ _OPTIONS = (
     " -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c log_timezone=UTC -c timezone=UTC"
 )
 
-# The server lives while this shell's standard input is open. A pytest that ends, or is killed, closes it.
+# The server lives while this shell's standard input is open. A pytest that ends, or is killed, closes it. The shell
+# is no child of pytest's, so that who kills pytest and all its children leaves the server its keeper.
+_DETACHED = 'exec 3<&0; /bin/sh -c "$@" <&3 3<&- &'
 _KEEPER = """
 initdb -D data -U rowel -A password --pwfile=password -E UTF8 --locale=C.UTF-8 --no-sync >log 2>&1 &&
-pg_ctl -D data -l log -s -w -t 60 -o "$1" start >>log 2>&1 && echo ready
-exec 1>&-
+pg_ctl -D data -l log -s -w -t 60 -o "$1" start >>log 2>&1 && echo ready $$ || echo failed
 cat >/dev/null
 pg_ctl -D data -s -w -m immediate stop >>log 2>&1
 cd / && rm -rf "$2"
@@ -49,6 +50,10 @@ class Postgres:
 
     port: int
     password: str
+    #: Its files, and the log.
+    home: Path
+    #: The process that ends the server and removes its files.
+    keeper: int
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def url(self, database: str) -> str:
@@ -109,12 +114,13 @@ def start(binaries: Path) -> tuple[subprocess.Popen[bytes], Postgres]:
 def _start(binaries: Path, port: int) -> tuple[subprocess.Popen[bytes], Postgres]:
     user = _server_user()
     home = _home(user)
-    postgres = Postgres(port, secrets.token_urlsafe(16))
-    (home / "password").write_text(postgres.password)
+    password = secrets.token_urlsafe(16)
+    (home / "password").write_text(password)
     keeper = subprocess.Popen(
-        ["/bin/sh", "-c", _KEEPER, "keeper", f"{_OPTIONS} -c port={port}", str(home)],
+        ["/bin/sh", "-c", _DETACHED, "sh", _KEEPER, "keeper", f"{_OPTIONS} -c port={port}", str(home)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         cwd=home,
         env={"PATH": f"{binaries}:{os.defpath}", "LC_ALL": "C.UTF-8"},
         start_new_session=True,
@@ -122,20 +128,22 @@ def _start(binaries: Path, port: int) -> tuple[subprocess.Popen[bytes], Postgres
         group=user,
         extra_groups=[] if user else None,
     )
+    keeper.wait()
     assert keeper.stdout is not None
-    if keeper.stdout.readline() != b"ready\n":
-        log = (home / "log").read_text(errors="replace")
-        _end(keeper)
-        raise RuntimeError(f"Postgres did not start:\n{log}")
-    return keeper, postgres
+    match keeper.stdout.readline().split():
+        case [b"ready", pid]:
+            return keeper, Postgres(port, password, home, int(pid))
+    log = (home / "log").read_text(errors="replace")
+    _end(keeper)
+    raise RuntimeError(f"Postgres did not start:\n{log}")
 
 
 def _end(keeper: subprocess.Popen[bytes]) -> None:
     assert keeper.stdin is not None
     assert keeper.stdout is not None
     keeper.stdin.close()
+    keeper.stdout.read()  # The keeper's standard output ends with it.
     keeper.stdout.close()
-    keeper.wait(timeout=60)
 
 
 def _server_user() -> str | None:

@@ -1,4 +1,4 @@
-"""The suite's own Postgres: a database for each test, and nothing left behind."""
+"""The suite's own databases: one for each test, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
+
+from rowel.store.database import Database
+from tests.support.postgres import server
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,9 +31,25 @@ def _create_table(url: str, name: str = "made_here") -> None:
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_every_test_gets_an_empty_database(postgres_url, turn):
-    assert _tables(postgres_url) == []
+def test_every_test_gets_a_database_of_its_own(postgres_url, turn):
+    assert "runs" in _tables(postgres_url)
+    assert "made_here" not in _tables(postgres_url)
     _create_table(postgres_url)
+
+
+def test_a_test_may_have_a_database_without_tables(empty_postgres_url, empty_sqlite_url):
+    assert _tables(empty_postgres_url) == []
+    assert not Path(empty_sqlite_url.removeprefix("sqlite:///")).exists()
+
+
+async def test_the_tables_are_there_on_both(database_url):
+    database = Database(database_url)
+    try:
+        assert (
+            await database.read(lambda connection: connection.execute(text("SELECT * FROM runs")).all()) == []
+        )
+    finally:
+        await database.close()
 
 
 def test_a_database_is_gone_after_its_block_though_someone_is_connected(postgres):
@@ -57,10 +77,10 @@ def test_a_test_on_database_url_runs_on_both(database_url, request):
 
 #: Starts a server, says which, and waits to be killed.
 OWNER = """
-import os, signal
+import signal
 from tests.support import postgres
-keeper, running = postgres.start(postgres.programs())
-print(keeper.pid, running.port, os.readlink(f"/proc/{keeper.pid}/cwd"), flush=True)
+_, running = postgres.start(postgres.programs())
+print(running.keeper, running.port, running.home, flush=True)
 signal.pause()
 """
 
@@ -82,3 +102,11 @@ def test_the_server_ends_and_leaves_no_files_when_its_pytest_is_killed(postgres)
     assert not Path(home).exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port)))
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path, postgres):
+    with (
+        pytest.raises(RuntimeError, match=r"did not start:\n.*initdb: "),
+        server(tmp_path / "no-programs"),
+    ):
+        pass
