@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rowel.core.bodies import bodies, top_level
@@ -35,6 +36,11 @@ class Program:
     def input_id(self) -> NodeID:
         assert self.graph.input_id is not None
         return self.graph.input_id
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """The titles of this graph's nodes, by id."""
+        return {spec.id: spec.title for spec in self.graph.specs}
 
     def scope(self, run: Run) -> frozenset[str] | None:
         """The nodes that exist for this run; None: all."""

@@ -43,6 +43,7 @@ class ForLoopNode(Node[ForLoopConfig]):
 
     category = "Logic"
     contains = True
+    pure = True
 
     @classmethod
     def problems(cls, spec: NodeSpec, config: ForLoopConfig) -> Iterable[Problem]:

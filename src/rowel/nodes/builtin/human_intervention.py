@@ -54,6 +54,7 @@ class HumanInterventionNode(Node[HumanInterventionConfig]):
     """
 
     category = "Logic"
+    pure = True
 
     def __init__(self, spec: NodeSpec, config: HumanInterventionConfig) -> None:
         super().__init__(spec, config)

@@ -33,6 +33,7 @@ class SubworkflowNode(Node[SubworkflowConfig]):
 
     category = "Logic"
     contains = True
+    pure = True
     body_unless = "workflow_id"
 
     @classmethod

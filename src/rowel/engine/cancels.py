@@ -1,0 +1,74 @@
+"""Cancels runs with everything they own."""
+
+from __future__ import annotations
+
+from rowel.core.errors import Conflict
+from rowel.core.records import Run
+from rowel.core.status import RunStatus
+from rowel.engine import facts
+from rowel.engine.house import House
+from rowel.engine.reads import find_run, get_run
+from rowel.engine.views import RunView
+from rowel.store import runs
+
+MESSAGE = "Canceled on request."
+
+
+class Cancels:
+    """The command that ends runs early."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def cancel(self, run_id: str) -> RunView:
+        """Cancel an open run. When this returns, no task of it starts any more and running ones are interrupted.
+
+        Raises `NotFound`, and `Conflict` where the run has ended.
+        """
+        run = await find_run(self._house, run_id)
+        if run.status.is_final:
+            raise _ended(run)
+        owned = await self._owned(run)
+        movers = self._house.dispatch.under([run.id, *(child.id for child in owned)])
+        for mover in movers:
+            mover.shut()
+        landed = False
+        try:
+            landed = await self._write(run, owned)
+        finally:
+            for mover in movers:
+                if landed:
+                    mover.stop()
+                else:
+                    mover.reopen()
+        if not landed:
+            raise _ended(await find_run(self._house, run_id))
+        await self._cancel_late(run)
+        if run.owner_id is not None:
+            self._house.dispatch.poke(run.owner_id)
+        return await get_run(self._house, run_id)
+
+    async def _owned(self, run: Run) -> list[Run]:
+        return await self._house.database.read(lambda connection: runs.open_owned(connection, run.id))
+
+    async def _write(self, run: Run, owned: list[Run]) -> bool:
+        told = [facts.of_run(run, RunStatus.CANCELED, MESSAGE)]
+        now = self._house.now()
+        seq = await self._house.journal.cancel(run, owned, message=MESSAGE, time=now, facts=told)
+        if seq is None:
+            return False
+        self._house.publish(run.id, seq, told)
+        for child in owned:
+            self._house.wakeups.publish(child.id, [])
+        return True
+
+    async def _cancel_late(self, run: Run) -> None:
+        """Rows and children that were on their way into the store while their owner was canceled."""
+        for child in await self._owned(run):
+            if await self._write(child, []):
+                for mover in self._house.dispatch.under([child.id]):
+                    mover.stop()
+
+
+def _ended(run: Run) -> Conflict:
+    return Conflict(f"Run {run.id} is {run.status} and can't be canceled.", "already_ended")

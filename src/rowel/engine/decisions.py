@@ -1,0 +1,218 @@
+"""What people decide about pauses, and what time decides where nobody did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rowel.core.errors import Conflict, InvalidForm, NotFound
+from rowel.core.outcomes import Failure, Fields
+from rowel.core.records import Pause, Run, Task
+from rowel.core.schemas import Schema
+from rowel.core.status import PauseAction, RunStatus, TaskStatus
+from rowel.engine import facts
+from rowel.engine.execute import checked
+from rowel.engine.house import House
+from rowel.engine.progress import DECLINED, approved_routes
+from rowel.engine.reads import find_run, get_run
+from rowel.engine.views import RunView
+from rowel.store import pauses, runs
+from rowel.store.journal import Decision, Fact
+
+#: Who is named where a pause ran out of time.
+TIMEOUT_USER = "timeout"
+
+
+class Decisions:
+    """The commands that answer pauses."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def decide(
+        self,
+        run_id: str,
+        action: PauseAction,
+        inputs: Fields,
+        user_id: str,
+        comments: str | None,
+        *,
+        node_id: str | None = None,
+    ) -> RunView:
+        """Answer the oldest open pause of a run, or that of `node_id`.
+
+        Raises `NotFound`, `Conflict` where nothing waits or somebody was faster, and `InvalidForm`.
+        """
+        run = await find_run(self._house, run_id)
+        pause = await self._open_pause(run, node_id)
+        if action is not PauseAction.DECLINE:
+            check_form(pause, inputs)
+        told = await self._answer(run, pause, action, inputs, user_id, comments)
+        seen = await get_run(self._house, run_id)
+        return RunView(
+            run=seen.run.evolve(message=told),
+            version=seen.version,
+            tasks=seen.tasks,
+            program=seen.program,
+            batch=seen.batch,
+        )
+
+    async def time_out(self, pause: Pause) -> None:
+        """Apply `on_timeout` to a pause whose time is up. Does nothing where somebody was faster."""
+        run = await find_run(self._house, pause.run_id)
+        comments = "Nobody answered in time."
+        try:
+            if pause.on_timeout == "approve":
+                await self._answer(run, pause, PauseAction.APPROVE, {}, TIMEOUT_USER, comments)
+            elif pause.on_timeout == "decline":
+                await self._answer(run, pause, PauseAction.DECLINE, {}, TIMEOUT_USER, comments)
+            else:
+                await self._answer(run, pause, None, {}, TIMEOUT_USER, comments)
+        except Conflict:
+            return
+
+    async def _open_pause(self, run: Run, node_id: str | None) -> Pause:
+        found = await self._house.database.read(lambda connection: pauses.of_run(connection, run.id))
+        is_open = [pause for pause in reversed(found) if pause.is_open]
+        if node_id is not None:
+            await self._check_node(run, node_id)
+            is_open = [pause for pause in is_open if node_id in (pause.node_id, pause.path)]
+        if is_open:
+            return is_open[0]
+        what = "no pause of it is open" if node_id is None else f"no pause of node {node_id[:128]!r} is open"
+        answered = [pause for pause in found if pause.resume_user_id and node_id in (None, pause.node_id)]
+        raise Conflict(
+            f"Run {run.id} is {run.status}; {what}.{_who(answered[0]) if answered else ''}", "not_paused"
+        )
+
+    async def _check_node(self, run: Run, node_id: str) -> None:
+        seen = await get_run(self._house, run.id)
+        if node_id not in {task.node_id for task in seen.tasks} | {task.path for task in seen.tasks}:
+            raise NotFound(f"node_id: run {run.id} has no node {node_id[:128]!r}.")
+
+    async def _answer(
+        self,
+        run: Run,
+        pause: Pause,
+        action: PauseAction | None,
+        inputs: Fields,
+        user_id: str,
+        comments: str | None,
+    ) -> str:
+        """Write the decision; return the sentence that says what was decided."""
+        before = await self._task(pause)
+        task, told = await self._decided(run, pause, before, action, inputs, user_id, comments)
+        decision = Decision(
+            pause_id=pause.id,
+            run_id=run.id,
+            action=action,
+            user_id=user_id,
+            inputs=inputs,
+            comments=comments,
+            time=self._house.now(),
+            task=task,
+        )
+        facts_told = await self._facts(run, pause, decision)
+        answered = await self._house.journal.decide(run, decision, facts_told)
+        if answered is None:
+            raise await self._too_late(run, pause)
+        self._house.publish(run.id, answered.seq, facts_told)
+        self._wake(run)
+        return told
+
+    def _wake(self, run: Run) -> None:
+        """Rows are moved by their batch; a run that others wait for wakes them too."""
+        if run.row_index is None or run.owner_id is None:
+            self._house.dispatch.poke(run.id)
+        if run.owner_id is not None:
+            self._house.dispatch.poke(run.owner_id)
+
+    async def _task(self, pause: Pause) -> Task:
+        tasks = await self._house.database.read(lambda connection: runs.get_tasks(connection, pause.run_id))
+        return next(task for task in tasks if task.path == pause.path)
+
+    async def _decided(
+        self,
+        run: Run,
+        pause: Pause,
+        before: Task,
+        action: PauseAction | None,
+        inputs: Fields,
+        user_id: str,
+        comments: str | None,
+    ) -> tuple[Task, str]:
+        handles = await self._handles(run, pause)
+        now = self._house.now()
+        because = f": {comments}" if comments else ""
+        told = f"{_verb(action)} by {user_id}{because}"
+        sentence = f"Node {pause.node_id!r} was {told}"
+        if action is None:
+            error = f"nobody answered within the time of this pause{because}"
+            return before.evolve(status=TaskStatus.FAILED, error=error, end_time=now), sentence
+        if action is PauseAction.DECLINE and DECLINED not in handles:
+            return before.evolve(status=TaskStatus.CANCELED, error=sentence, end_time=now), sentence
+        outputs = dict(inputs) if action is PauseAction.OVERRIDE else {**pause.input_data, **inputs}
+        _check_outputs(outputs)
+        routes = frozenset({DECLINED}) if action is PauseAction.DECLINE else approved_routes(handles)
+        task = before.evolve(status=TaskStatus.COMPLETED, outputs=outputs, routes=routes, end_time=now)
+        return task, sentence
+
+    async def _handles(self, run: Run, pause: Pause) -> frozenset[str]:
+        seen = await get_run(self._house, run.id)
+        program, node_id = seen.program.at(pause.path)
+        return program.graph.handles(node_id)
+
+    async def _facts(self, run: Run, pause: Pause, decision: Decision) -> list[Fact]:
+        answered = _closed(pause, decision)
+        told = [facts.of_pause(answered), facts.of_task(decision.task)]
+        if run.status is RunStatus.PAUSED:
+            others = await self._house.database.read(
+                lambda connection: pauses.open_of_run(connection, run.id)
+            )
+            if [other.id for other in others] == [pause.id]:
+                told.append(facts.of_run(run, RunStatus.RUNNING))
+        return told
+
+    async def _too_late(self, run: Run, pause: Pause) -> Conflict:
+        """Say who was faster."""
+        now = await self._house.database.read(lambda connection: pauses.get(connection, pause.id))
+        seen = await find_run(self._house, run.id)
+        who = _who(now) if now is not None and now.resume_user_id else ""
+        return Conflict(f"Run {run.id} is {seen.status}; this pause is no longer open.{who}", "not_paused")
+
+
+def check_form(pause: Pause, inputs: Mapping[str, Any]) -> None:
+    """Raise `InvalidForm` naming the field where the answer doesn't fit the pause's form."""
+    if pause.form is None:
+        return
+    schema = Schema.of({"form": pause.form}, "form")
+    problems = schema.problems(inputs) if schema is not None else []
+    if problems:
+        raise InvalidForm(f"inputs: {'; '.join(problems)}. Node {pause.node_id!r} still waits.")
+
+
+def _check_outputs(outputs: Fields) -> None:
+    outcome = checked(outputs)
+    if isinstance(outcome, Failure):
+        raise InvalidForm(f"inputs: {outcome.message}")
+
+
+def _closed(pause: Pause, decision: Decision) -> Pause:
+    return replace(pause, is_open=False, resume_action=decision.action, resume_user_id=decision.user_id)
+
+
+def _verb(action: PauseAction | None) -> str:
+    match action:
+        case PauseAction.APPROVE:
+            return "approved"
+        case PauseAction.DECLINE:
+            return "declined"
+        case PauseAction.OVERRIDE:
+            return "overridden"
+    return "failed"
+
+
+def _who(pause: Pause) -> str:
+    when = pause.resume_time.isoformat(timespec="seconds") if pause.resume_time else "earlier"
+    return f" It was {_verb(pause.resume_action)} by {pause.resume_user_id} at {when}."

@@ -1,0 +1,67 @@
+"""One attempt of one task: run the node, make an outcome of whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any, cast
+
+from rowel.core import jsontext
+from rowel.core.errors import Invalid, NodeFailed, RowelError
+from rowel.core.outcomes import Done, Failure, Fields, Outcome
+from rowel.nodes.base import Node
+from rowel.nodes.context import Context
+
+log = logging.getLogger(__name__)
+
+#: Bytes of JSON that one node may hand on.
+MAX_OUTPUT = 4 * 1024 * 1024
+
+
+async def attempt(node: Node[Any], inputs: Fields, context: Context) -> Outcome:
+    """Run the node within its time. Never raises, but for the cancellation of the run."""
+    try:
+        async with asyncio.timeout(context.timeout_s) as limit:
+            return checked(await node.run(inputs, context))
+    except TimeoutError as error:
+        if limit.expired():
+            return Failure(f"took longer than {context.timeout_s:g} s", retryable=True)
+        return failure_of(error)
+    except Exception as error:
+        return failure_of(error)
+
+
+def run_pure(step: Coroutine[Any, Any, Outcome | Fields]) -> Outcome:
+    """Drive a step that never awaits to its end, here and now."""
+    try:
+        step.send(None)
+    except StopIteration as end:
+        return checked(cast("Outcome | Fields", end.value))
+    except Exception as error:
+        return failure_of(error)
+    step.close()
+    return Failure("the node type says it is pure, yet it waits for something")
+
+
+def checked(result: Outcome | Fields) -> Outcome:
+    """A plain mapping is `Done`; outputs must be JSON of a bounded size."""
+    outcome = Done(result) if isinstance(result, Mapping) else result
+    if isinstance(outcome, Done):
+        try:
+            size = len(jsontext.dump(outcome.outputs))
+        except (TypeError, ValueError, RecursionError, Invalid) as error:
+            return Failure(f"its outputs are not JSON: {error}")
+        if size > MAX_OUTPUT:
+            return Failure(f"its outputs take {size} bytes of JSON; the limit is {MAX_OUTPUT} bytes")
+    return outcome
+
+
+def failure_of(error: Exception) -> Failure:
+    """What a node's exception means. Only `NodeFailed` and `Invalid` speak to users as they are."""
+    if isinstance(error, NodeFailed):
+        return Failure(error.message, error.trace, error.retryable, error.retry_after_s, error.details)
+    if isinstance(error, RowelError):
+        return Failure(error.message)
+    log.error("a node raised what it should not", exc_info=error)
+    return Failure(f"{type(error).__name__}: {error}")

@@ -1,0 +1,64 @@
+"""One graph being run: a run's own, or one iteration of a container's body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowel.core.inputs import received
+from rowel.core.outcomes import Fields
+from rowel.core.planner import Planner, Settled
+from rowel.core.records import Task
+from rowel.engine.programs import Program
+
+
+@dataclass(eq=False)
+class Frame:
+    """A program, its plan, and what its nodes gave so far."""
+
+    program: Program
+    planner: Planner
+    #: What the input node receives.
+    inputs: Fields
+    #: Leads the path of every task in here: "" or "{container}.{iteration}.".
+    prefix: str = ""
+    #: The container whose body this is.
+    parent: Frame | None = None
+    container: str = ""
+    outputs: dict[str, Fields] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    #: For each container in here: the outputs of its finished iterations.
+    results: dict[str, list[Fields]] = field(default_factory=dict)
+
+    def path(self, node_id: str) -> str:
+        return self.prefix + node_id
+
+    @property
+    def parent_path(self) -> str | None:
+        """The path of the task whose body this is."""
+        return None if self.parent is None else self.parent.path(self.container)
+
+    def received_by(self, node_id: str) -> dict[str, Any]:
+        """What this node receives now."""
+        if node_id == self.program.graph.input_id:
+            return dict(self.inputs)
+        return received(self.program.graph, node_id, self.outputs)
+
+    def inner(
+        self,
+        container: str,
+        iteration: int,
+        inputs: Fields,
+        known: Mapping[str, Settled] | None = None,
+    ) -> Frame:
+        """A frame for one iteration of a container's body."""
+        program = self.program.inner[container]
+        return Frame(
+            program=program,
+            planner=Planner(program.graph, known),
+            inputs=inputs,
+            prefix=f"{self.path(container)}.{iteration}.",
+            parent=self,
+            container=container,
+        )

@@ -1,0 +1,42 @@
+"""What the engine's commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rowel.core.records import Event, RunID
+from rowel.engine.clock import Clock
+from rowel.engine.dispatch import LocalDispatch
+from rowel.engine.programs import Programs
+from rowel.engine.wakeups import Wakeups
+from rowel.engine.workflows import Workflows
+from rowel.files.store import FileStore
+from rowel.nodes.context import Services
+from rowel.store.database import Database
+from rowel.store.events import unpack
+from rowel.store.journal import Fact, Journal
+
+
+@dataclass(frozen=True)
+class House:
+    """The parts that commands work with, built once by `compose`."""
+
+    database: Database
+    journal: Journal
+    programs: Programs
+    workflows: Workflows
+    services: Services
+    files: FileStore
+    clock: Clock
+    wakeups: Wakeups
+    dispatch: LocalDispatch
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def publish(self, run_id: RunID, seq: int, facts: list[Fact]) -> list[Event]:
+        """Tell listeners what was just committed."""
+        events = unpack(seq, [{"kind": kind.value, **fact} for kind, fact in facts])
+        self.wakeups.publish(run_id, events)
+        return events

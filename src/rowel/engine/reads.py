@@ -1,0 +1,145 @@
+"""Reads runs as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from sqlalchemy import Connection
+
+from rowel.core.errors import NotFound
+from rowel.core.records import Batch, Event, Pause, Run, Task, Version
+from rowel.engine.house import House
+from rowel.engine.views import RunView, view
+from rowel.store import events, pauses, runs, workflows
+
+
+async def get_run(house: House, run_id: str) -> RunView:
+    """One run with its tasks. Raises `NotFound`."""
+
+    def query(connection: Connection) -> tuple[Run, Version, list[Task], Batch | None] | None:
+        run = runs.get(connection, run_id)
+        if run is None:
+            return None
+        version = workflows.get_version(connection, run.version_id)
+        assert version is not None
+        return run, version, runs.get_tasks(connection, run.id), runs.get_batch(connection, run.id)
+
+    found = await house.database.read(query)
+    if found is None:
+        raise missing(run_id)
+    run, version, tasks, batch = found
+    return view(run, version, tasks, house.workflows.pin(version).program, batch)
+
+
+async def find_run(house: House, run_id: str) -> Run:
+    """The run alone. Raises `NotFound`."""
+    run = await house.database.read(lambda connection: runs.get(connection, run_id))
+    if run is None:
+        raise missing(run_id)
+    return run
+
+
+async def list_runs(house: House, wanted: runs.Filter, *, limit: int, offset: int = 0) -> list[RunView]:
+    """The runs that fit, newest start first. Raises `NotFound` where the filter's workflow doesn't exist."""
+    if wanted.workflow_id is not None:
+        await house.workflows.get(wanted.workflow_id)
+    return await house.database.read(
+        lambda connection: _views(
+            house, connection, runs.newest(connection, wanted, limit=limit, offset=offset)
+        )
+    )
+
+
+async def list_paused(house: House, *, limit: int, offset: int) -> list[tuple[RunView, Pause]]:
+    """Runs that wait for a person, each with its oldest open pause, newest first."""
+
+    def query(connection: Connection) -> list[tuple[RunView, Pause]]:
+        pairs = pauses.waiting_runs(connection, limit=limit, offset=offset)
+        views = _views(house, connection, [run for run, _ in pairs])
+        return list(zip(views, (pause for _, pause in pairs), strict=True))
+
+    return await house.database.read(query)
+
+
+async def pause_history(house: House, run_id: str) -> list[Pause]:
+    """All pauses the run ever had, newest first. Raises `NotFound`."""
+    await find_run(house, run_id)
+    return await house.database.read(lambda connection: pauses.of_run(connection, run_id))
+
+
+def _views(house: House, connection: Connection, found: Sequence[Run]) -> list[RunView]:
+    ids = [run.id for run in found]
+    tasks = runs.get_tasks_of(connection, ids)
+    batches = runs.get_batches(connection, ids)
+    versions: dict[str, Version] = {}
+    for version_id in {run.version_id for run in found}:
+        version = workflows.get_version(connection, version_id)
+        assert version is not None
+        versions[version_id] = version
+    return [
+        view(
+            run,
+            versions[run.version_id],
+            tasks[run.id],
+            house.workflows.pin(versions[run.version_id]).program,
+            batches.get(run.id),
+        )
+        for run in found
+    ]
+
+
+async def run_events(house: House, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+    """The run's events numbered higher than `after`: the missed ones, then live ones, until the run has ended."""
+    subscription = house.wakeups.subscribe(run_id)
+    try:
+        run = await find_run(house, run_id)
+        async for event in _stored_events(house, run_id, after):
+            after = event.number
+            yield event
+        is_final = run.status.is_final
+        while not is_final:
+            await subscription.wait()
+            for event in await _arrived(house, run_id, subscription.take(), after):
+                after = event.number
+                yield event
+            is_final = (await find_run(house, run_id)).status.is_final
+        async for event in _stored_events(house, run_id, after):
+            yield event
+    finally:
+        house.wakeups.unsubscribe(run_id, subscription)
+
+
+async def _arrived(
+    house: House, run_id: str, live: Sequence[tuple[str, Event]], after: int
+) -> Sequence[Event]:
+    """The live events if they follow on `after` without a gap, else what the store has."""
+    found = [event for _, event in live if event.number > after]
+    if found and [event.number for event in found] == list(range(after + 1, after + 1 + len(found))):
+        return found
+    return [event async for event in _stored_events(house, run_id, after)]
+
+
+async def _stored_events(house: House, run_id: str, after: int) -> AsyncIterator[Event]:
+    while True:
+        found = await house.database.read(lambda connection: events.after(connection, run_id, after))  # noqa: B023  # read at once
+        for event in found:
+            yield event
+        if not found:
+            return
+        after = found[-1].number
+
+
+async def all_events(house: House) -> AsyncIterator[tuple[str, Event]]:
+    """Live events of all runs, without replay."""
+    subscription = house.wakeups.subscribe(None)
+    try:
+        while True:
+            await subscription.wait()
+            for run_id, event in subscription.take():
+                yield run_id, event
+    finally:
+        house.wakeups.unsubscribe(None, subscription)
+
+
+def missing(run_id: str) -> NotFound:
+    return NotFound(f"There is no run {run_id[:128]!r}.")

@@ -1,0 +1,271 @@
+"""Starts runs: blocking, in the background, partially, and as children of others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rowel.core.errors import Invalid, InvalidInputs, NotFound
+from rowel.core.outcomes import Fields, StartChild
+from rowel.core.records import Run, RunID, Task
+from rowel.core.status import RunStatus, RunType, TaskStatus
+from rowel.engine import facts
+from rowel.engine.house import House
+from rowel.engine.ids import new_id
+from rowel.engine.progress import approved_routes
+from rowel.engine.programs import Program
+from rowel.engine.reads import find_run, get_run
+from rowel.engine.restore import new_frame
+from rowel.engine.runner import Means, Runner
+from rowel.engine.views import RunView, view
+from rowel.engine.workflows import Pinned
+from rowel.files.uploads import replace_data_uris
+from rowel.store import runs
+from rowel.store.journal import Changes
+
+Inputs = Mapping[str, Any]
+
+
+class Starts:
+    """The commands that make runs."""
+
+    def __init__(self, house: House, means: Means) -> None:
+        self._house = house
+        self._means = means
+
+    async def start(
+        self,
+        workflow_id: str,
+        initial_inputs: Inputs | None,
+        *,
+        parent_run_id: str | None = None,
+        files: Mapping[str, Sequence[str]] | None = None,
+    ) -> RunView:
+        """Accept a run and let it move in the background. What is returned is in the store."""
+        run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
+        self._house.dispatch.check_room()
+        return await self._accept(run, pinned)
+
+    async def run(
+        self,
+        workflow_id: str,
+        initial_inputs: Inputs | None,
+        *,
+        parent_run_id: str | None = None,
+        files: Mapping[str, Sequence[str]] | None = None,
+        timeout_s: float = 300.0,
+    ) -> RunView:
+        """Run and wait until the run rests or `timeout_s` seconds are over; then the run goes on by itself."""
+        run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
+        return await self._run(run, pinned, timeout_s)
+
+    async def run_partial(
+        self,
+        workflow_id: str,
+        node_id: str,
+        initial_inputs: Inputs | None,
+        partial_outputs: Mapping[str, Fields] | None,
+        *,
+        timeout_s: float = 300.0,
+    ) -> RunView:
+        """Run one node and those of its ancestors that have no given outputs."""
+        pinned = await self._house.workflows.current(workflow_id)
+        given = _checked_outputs(pinned.program, partial_outputs or {})
+        scope = _scope(pinned.program, node_id, frozenset(given))
+        inputs = await self._checked_inputs(
+            pinned.program, initial_inputs, {}, asks=pinned.program.input_id in scope - given.keys()
+        )
+        used = {name: outputs for name, outputs in given.items() if name in scope}
+        run = self._new_run(pinned, RunType.PARTIAL, inputs).evolve(
+            partial={"node_id": node_id, "scope": sorted(scope), "given": used}
+        )
+        return await self._run(run, pinned, timeout_s)
+
+    async def start_child(self, owner: Run, path: str, wish: StartChild) -> None:
+        """Start the child run that a subworkflow task waits for, unless an earlier try did."""
+        child = await self._house.database.read(lambda connection: runs.child_of(connection, owner.id, path))
+        if child is None:
+            child = await self._begin_child(owner, path, wish)
+        if child is not None and child.has_work:
+            self._house.dispatch.spawn(child.id)
+
+    async def _begin_child(self, owner: Run, path: str, wish: StartChild) -> Run | None:
+        pinned = await self._pinned(wish)
+        await self._check_nesting(owner)
+        inputs = await self._checked_inputs(pinned.program, {pinned.program.input_id: wish.inputs}, {})
+        run = self._new_run(pinned, owner.run_type, inputs).evolve(
+            parent_run_id=owner.id, owner_id=owner.id, owner_path=path
+        )
+        changes = Changes(facts=[facts.of_run(run, RunStatus.PENDING)])
+        return run if await self._house.journal.begin(run, changes, persistent=True) else None
+
+    async def _pinned(self, wish: StartChild) -> Pinned:
+        if wish.version is None:
+            return await self._house.workflows.current(wish.workflow_id)
+        return await self._house.workflows.numbered(wish.workflow_id, wish.version)
+
+    async def _check_nesting(self, owner: Run) -> None:
+        """A workflow that contains itself must end somewhere."""
+        depth, run = 1, owner
+        while run.owner_id is not None:
+            run = await find_run(self._house, run.owner_id)
+            depth += 1
+        if depth > MAX_NESTING:
+            raise Invalid(f"Runs may be nested {MAX_NESTING} deep, and this one would lie deeper.")
+
+    async def _prepare(
+        self,
+        workflow_id: str,
+        initial_inputs: Inputs | None,
+        parent_run_id: str | None,
+        files: Mapping[str, Sequence[str]] | None,
+    ) -> tuple[Run, Pinned]:
+        pinned = await self._house.workflows.current(workflow_id)
+        if parent_run_id is not None:
+            await self._check_parent(parent_run_id)
+        inputs = await self._checked_inputs(pinned.program, initial_inputs, files or {})
+        run = self._new_run(pinned, RunType.INTERACTIVE, inputs)
+        return run.evolve(parent_run_id=parent_run_id), pinned
+
+    async def _check_parent(self, parent_run_id: str) -> None:
+        try:
+            await find_run(self._house, parent_run_id)
+        except NotFound as error:
+            raise InvalidInputs(f"parent_run_id: {error.message}") from error
+
+    async def _checked_inputs(
+        self,
+        program: Program,
+        initial_inputs: Inputs | None,
+        files: Mapping[str, Sequence[str]],
+        *,
+        asks: bool = True,
+    ) -> Fields | None:
+        """The inputs as the run keeps them: files added, data URIs stored. Raises `InvalidInputs`."""
+        if initial_inputs is None and not files:
+            check_inputs(program, {}, asks=asks)
+            return None
+        given = {node_id: dict(_object(node_id, value)) for node_id, value in (initial_inputs or {}).items()}
+        for node_id, paths in files.items():
+            given.setdefault(node_id, {})["files"] = list(paths)
+        check_inputs(program, given, asks=asks)
+        kept: Fields = await replace_data_uris(given, self._house.files)
+        return kept
+
+    def _new_run(self, pinned: Pinned, run_type: RunType, inputs: Fields | None) -> Run:
+        version = pinned.version
+        return Run(
+            id=RunID(new_id()),
+            workflow_id=version.workflow_id,
+            version_id=version.id,
+            version=version.version,
+            run_type=run_type,
+            status=RunStatus.PENDING,
+            start_time=self._house.now(),
+            initial_inputs=inputs,
+        )
+
+    async def _accept(self, run: Run, pinned: Pinned) -> RunView:
+        """Write the run as PENDING, then let it move."""
+        given = given_tasks(run)
+        told = [facts.of_run(run, RunStatus.PENDING)]
+        await self._house.journal.begin(run, Changes(tasks=given, facts=told))
+        run = run.evolve(seq=len(told))
+        self._house.publish(run.id, run.seq, told)
+        runner = self._runner(run, pinned.program)
+        self._house.dispatch.submit(run.id, runner)
+        return view(run, pinned.version, given, pinned.program)
+
+    async def _run(self, run: Run, pinned: Pinned, timeout_s: float) -> RunView:
+        dispatch = self._house.dispatch
+        dispatch.check_room()
+        rested = dispatch.wait(run.id)
+        try:
+            if run.partial is None and dispatch.has_slot():
+                dispatch.submit(run.id, self._runner(run, pinned.program, is_new=True))
+            else:
+                await self._accept(run, pinned)
+            await asyncio.wait_for(asyncio.shield(rested), timeout_s)
+        except TimeoutError:
+            return await get_run(self._house, run.id)
+        finally:
+            dispatch.forget(run.id, rested)
+        return await get_run(self._house, run.id)
+
+    def _runner(self, run: Run, program: Program, *, is_new: bool = False) -> Runner:
+        frame = new_frame(run, program, given_tasks(run))
+        runner = Runner(self._means, run, frame, is_new=is_new)
+        runner.progress.open(frame)
+        return runner
+
+
+#: How deep runs may start runs.
+MAX_NESTING = 8
+
+
+def check_inputs(program: Program, given: Mapping[str, Fields], *, asks: bool = True) -> None:
+    """Raise `InvalidInputs` unless these are inputs this workflow takes. `asks`: its input node runs."""
+    for node_id in given:
+        if node_id not in program.graph:
+            raise InvalidInputs(f"initial_inputs: the workflow has no node {node_id[:128]!r}.")
+        if node_id != program.input_id:
+            raise InvalidInputs(
+                f"initial_inputs: node {node_id!r} takes no inputs; only the input node {program.input_id!r} does."
+            )
+    if not asks:
+        return
+    problems = program.nodes[program.input_id].input_problems(given.get(program.input_id, {}))
+    if problems.missing:
+        names = ", ".join(problems.missing)
+        raise InvalidInputs(f"initial_inputs: node {program.input_id!r} lacks the required fields {names}.")
+    if problems.wrong:
+        raise InvalidInputs(f"initial_inputs: node {program.input_id!r}: {'; '.join(problems.wrong)}")
+
+
+def given_tasks(run: Run) -> list[Task]:
+    """The tasks of a partial run that are born COMPLETED, with the outputs they were given."""
+    given = {} if run.partial is None else run.partial["given"]
+    return [
+        Task(
+            run_id=run.id,
+            path=node_id,
+            node_id=node_id,
+            status=TaskStatus.COMPLETED,
+            outputs=outputs["outputs"],
+            routes=None if outputs["routes"] is None else frozenset(outputs["routes"]),
+            start_time=run.start_time,
+            end_time=run.start_time,
+        )
+        for node_id, outputs in given.items()
+    ]
+
+
+def _object(node_id: str, value: Any) -> Fields:
+    if not isinstance(value, Mapping):
+        raise InvalidInputs(f"initial_inputs: what is given to node {node_id[:128]!r} must be an object.")
+    return value
+
+
+def _checked_outputs(program: Program, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given outputs, each with the handles that they fire."""
+    checked: dict[str, Any] = {}
+    for node_id, outputs in given.items():
+        if node_id not in program.graph:
+            raise NotFound(f"partial_outputs: the workflow has no node {node_id[:128]!r}.")
+        if not isinstance(outputs, Mapping):
+            raise InvalidInputs(f"partial_outputs: the outputs of node {node_id!r} must be an object.")
+        handles = program.graph.handles(node_id)
+        routes = approved_routes(handles)
+        if program.traits[node_id].routes:
+            routes = frozenset(handle for handle in handles if outputs.get(handle) is not None)
+        checked[node_id] = {"outputs": outputs, "routes": None if routes is None else sorted(routes)}
+    return checked
+
+
+def _scope(program: Program, node_id: str, given: frozenset[str]) -> frozenset[str]:
+    if node_id not in program.graph:
+        raise NotFound(f"node_id: the workflow has no node {node_id[:128]!r}.")
+    if node_id in given:
+        return frozenset({node_id})
+    return program.graph.ancestors(node_id, stop_at=given) | {node_id}
