@@ -45,7 +45,7 @@ class AnswerReader:
         """Return the outputs in `text`. Raises `NodeFailed` saying what is wrong and how the text began."""
         wrong = "it is not JSON"
         for found in self._objects(text):
-            problems = self._schema.problems(found) if self._enforced else []
+            problems = self._problems(found)
             if not problems:
                 return found
             wrong = f"it doesn't fit the output schema ({'; '.join(problems[:3])})"
@@ -57,6 +57,11 @@ class AnswerReader:
         """Return outputs as one text, for a model that reads them."""
         field = self._text_field
         return str(outputs[field]) if field and field in outputs else jsontext.dump(dict(outputs))
+
+    def _problems(self, found: Fields) -> list[str]:
+        if self._is_default and "output" not in found:
+            return ["'output' is missing"]  # which a JSON Schema may leave unsaid
+        return self._schema.problems(found) if self._enforced else []
 
     def _objects(self, text: str) -> Iterator[dict[str, Any]]:
         candidates = [text] if self._is_default else [text, *_FENCED.findall(text), _between_braces(text)]
@@ -74,7 +79,7 @@ class AnswerReader:
 
     def _plain(self, text: str) -> Fields:
         outputs = {self._text_field or "output": text}
-        problems = self._schema.problems(outputs) if self._enforced else []
+        problems = self._problems(outputs)
         if problems:
             raise NodeFailed(
                 f"the model's answer doesn't fit the output schema: {'; '.join(problems[:3])}."
