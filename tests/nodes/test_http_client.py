@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 import zlib
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from rowel.core.errors import NodeFailed
 from rowel.nodes.clients.http import HTTPClient
 from rowel.nodes.context import Response
+from tests.support.certificates import make_certificate
 from tests.support.providers import Providers, Reply
 
 
@@ -289,3 +291,36 @@ async def test_a_canceled_call_lets_go(http, providers):
         await call
     providers.released.set()
     assert (await http.request("GET", f"{providers.url}/other")).status == 200
+
+
+@pytest.fixture
+def secure(tmp_path, monkeypatch):
+    """A service with a certificate for service.example, signed by an authority that the operator trusts."""
+    certificate = make_certificate(tmp_path, "service.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Providers(tls=context) as running:
+        yield running
+
+
+async def to_loopback(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+async def test_a_certificate_is_checked_against_the_name_and_not_the_address(secure):
+    client = HTTPClient([f"service.example:{secure.port}"], resolve=to_loopback)
+    answer = await client.request("GET", f"https://service.example:{secure.port}/a")
+    await client.close()
+
+    assert answer.status == 200
+    assert secure.calls[0].headers["host"] == f"service.example:{secure.port}"
+
+
+async def test_a_certificate_of_another_name_is_refused(secure):
+    client = HTTPClient([f"other.example:{secure.port}"], resolve=to_loopback)
+    failed = await failure_of(client.request("GET", f"https://other.example:{secure.port}/a"))
+    await client.close()
+
+    assert "its certificate is not valid" in failed.message
+    assert secure.calls == []

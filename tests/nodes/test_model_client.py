@@ -292,6 +292,16 @@ async def test_a_key_that_a_provider_repeats_is_told_to_nobody(models, providers
     assert not any(key in record.getMessage() for record in caplog.records for key in keys)
 
 
+async def test_a_word_that_begins_like_a_key_is_kept(models, providers):
+    providers.answer(
+        Reply(status=400, json={"error": {"message": "no skateboarding on skyscrapers, bearers!"}})
+    )
+
+    failed = await failure_of(models.ask("gpt-4o", HELLO, ModelSettings()))
+
+    assert failed.message.endswith("no skateboarding on skyscrapers, bearers!")
+
+
 async def test_an_error_text_is_kept_short(models, providers):
     providers.answer(Reply(status=400, json={"error": {"message": "x\n" * 5_000}}))
 

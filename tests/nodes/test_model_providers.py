@@ -112,3 +112,7 @@ def test_a_response_format_is_the_providers_and_not_the_models():
 
     assert formats == {True}
     assert not find_endpoint("deepseek/gpt-4o", KEYS).provider.has_json_schema
+
+
+def test_a_key_is_not_shown_with_its_endpoint():
+    assert "openai-key" not in repr(find_endpoint("gpt-4o", KEYS))

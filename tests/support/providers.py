@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -89,7 +90,7 @@ Step = str | Mapping[str, Any] | Reply | Callable[[Call], Any]
 class Providers:
     """The server. Each path answers by its script, step by step, the last step for ever; without one it is kind."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._lock = threading.Lock()
         self._scripts: dict[str, list[Step]] = {}
         self._usage: dict[str, int] = {"input": 11, "output": 7}
@@ -101,6 +102,11 @@ class Providers:
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_for(self))
         self._server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> Providers:
@@ -118,7 +124,7 @@ class Providers:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:

@@ -28,7 +28,7 @@ _UNRATED = float("-inf")
 
 
 class BestOfNConfig(LLMConfig):
-    samples: int = Field(default=10, ge=1, le=50, description="How many answers are sampled.")
+    samples: int = Field(default=3, ge=1, le=50, description="How many answers are sampled.")
     rating_prompt: str = Field(
         default=(
             "Rate the following response on a scale from 0 to 10, where 0 is poor and 10 is excellent. Consider"

@@ -183,7 +183,8 @@ class _Transport(httpx.AsyncHTTPTransport):
 
     def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            # Certificates of the operator's own authority count (SSL_CERT_FILE).
+            ssl_context=httpx.create_ssl_context(),
             max_connections=200,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,

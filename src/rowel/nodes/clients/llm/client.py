@@ -45,6 +45,7 @@ class ModelClient:
         self._sleep = sleep
         self._attempts = attempts
         self._wire: Wire | None = None
+        self._loaded: set[str] = set()
 
     async def ask(
         self,
@@ -85,8 +86,11 @@ class ModelClient:
             await wire.close()
 
     async def _connect(self, endpoint: Endpoint) -> Wire:
-        # In a thread: importing takes a second or more the first time, which other runs must not wait.
-        await asyncio.to_thread(_load_library, endpoint)
+        dialect = endpoint.provider.dialect
+        if dialect not in self._loaded:
+            # In a thread: importing takes a second or more, which other runs must not wait.
+            await asyncio.to_thread(_load_library, endpoint)
+            self._loaded.add(dialect)
         if self._wire is None:
             from rowel.nodes.clients.llm.wire import Wire
 

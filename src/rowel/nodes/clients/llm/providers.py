@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -45,7 +45,7 @@ class Endpoint:
     provider: Provider
     model: str
     base_url: str
-    key: str | None
+    key: str | None = field(repr=False)
     #: The operator set another address than the provider's own.
     is_custom: bool
 

@@ -13,7 +13,7 @@ _LONGEST = 300
 _RETRIED = frozenset({429, *range(500, 600)})
 #: What looks like a key or a part of one: some providers quote the key they refuse.
 _LIKE_A_KEY = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|AIza|Bearer)[-_ ]?[A-Za-z0-9*._-]{8,}|[A-Za-z0-9_-]{2,}\*{3,}\S*"
+    r"\b(?:(?:sk|pk|rk|gsk|xai|hf)[-_]|AIza|Bearer )[A-Za-z0-9*._-]{8,}|[A-Za-z0-9_-]{2,}\*{3,}\S*"
 )
 
 
