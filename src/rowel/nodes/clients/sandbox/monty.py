@@ -130,7 +130,7 @@ class Monty:
 
     def _failure(self, error: MontyRuntimeError, program: Program) -> NodeFailed | Doubtful:
         kind, _, text = error.display("type-msg").partition(": ")
-        if kind == "MemoryError" and text.startswith("memory limit exceeded"):
+        if kind == "MemoryError" and "memory limit" in text:
             return failures.needs_too_much_memory(self._memory_mib)
         lines = [
             (program.line(frame.line), frame.function_name or "")

@@ -85,7 +85,7 @@ def _rowel_answer(value: Any) -> dict[str, str]:
 def plain_value(value: Any, path: list[Any], problems: list[str], budget: list[int]) -> Any:
     """`value` as a plain tree of JSON values. What is none goes to `problems`, with its place.
 
-    `budget` is spent on the way, so that a small graph that is a huge tree ends early.
+    `budget` is spent on the way, as the JSON would grow, so that a small graph that is a huge tree ends early.
     """
     budget[0] -= 2
     if budget[0] < 0:
@@ -135,6 +135,7 @@ def _plain_object(value: Any, path: list[Any], problems: list[str], budget: list
             problems.append("a key of " + _place(path) + " is " + _kind(key) + ", but JSON keys are text")
             break
         path.append(key)
+        budget[0] -= 3
         plain[_plain_text(key, path, problems, budget)] = plain_value(item, path, problems, budget)
         path.pop()
         if problems:
