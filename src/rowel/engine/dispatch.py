@@ -39,10 +39,16 @@ class LocalDispatch:
     """Moves runs in this process, at most `slots` at a time; more of them wait their turn."""
 
     def __init__(
-        self, take: Callable[[RunID], Awaitable[Mover | None]], *, slots: int = 256, queue_limit: int = 10_000
+        self,
+        take: Callable[[RunID], Awaitable[Mover | None]],
+        rested: Callable[[Run], Awaitable[None]],
+        *,
+        slots: int = 256,
+        queue_limit: int = 10_000,
     ) -> None:
-        """`take` takes a run over and makes its mover; None where there is nothing to do."""
+        """`take` takes a run over and makes its mover (None: there is nothing to do); `rested` hears of each end."""
         self._take = take
+        self._rested = rested
         self._slots = slots
         self._queue_limit = queue_limit
         self._queue: deque[tuple[RunID, Mover | None]] = deque()
@@ -92,6 +98,13 @@ class LocalDispatch:
             self._poked.add(run_id)
         else:
             self.submit(run_id)
+
+    def enter(self, run_id: RunID, mover: Mover) -> None:
+        """A batch moves this row itself; pokes and cancels find it here."""
+        self._go_live(run_id, mover)
+
+    def leave(self, run_id: RunID) -> None:
+        self._live.pop(run_id, None)
 
     def is_live(self, run_id: RunID) -> bool:
         return run_id in self._live or run_id in self._queued
@@ -165,6 +178,7 @@ class LocalDispatch:
                 self._go_live(run_id, mover)
             if mover is not None:
                 run = await mover.drive()
+                await self._rested(run)
         except Exception as problem:
             log.exception("run %s could not be moved", run_id)
             error = problem

@@ -83,18 +83,18 @@ class Programs:
     def compile(self, definition: Definition) -> Program:
         """Make a checked definition ready, with all bodies inside it."""
         outer = top_level(definition)
-        inner = {node_id: self.compile(body) for node_id, body in bodies(definition, self._registry).items()}
-        traits = {spec.id: self._traits(spec.node_type) for spec in outer.nodes}
+        inner: dict[str, Program] = {node_id: self.compile(body) for node_id, body in bodies(definition, self._registry).items()}
+        traits: dict[str, Traits] = {spec.id: self._traits(spec.node_type) for spec in outer.nodes}
         graph = compile_graph(
             outer.nodes,
             outer.links,
             joins_any=[node_id for node_id, trait in traits.items() if trait.join == "any"],
             routers=[node_id for node_id, trait in traits.items() if trait.routes],
-            input_id=next((node_id for node_id, trait in traits.items() if trait.is_input), None),
-            output_id=next((node_id for node_id, trait in traits.items() if trait.is_output), None),
+            input_id=next((spec.id for spec in outer.nodes if traits[spec.id].is_input), None),
+            output_id=next((spec.id for spec in outer.nodes if traits[spec.id].is_output), None),
         )
-        nodes = {spec.id: self._registry.build(spec) for spec in outer.nodes}
-        return Program(definition, graph, nodes, traits, inner)
+        nodes: dict[str, Node[Any]] = {spec.id: self._registry.build(spec) for spec in outer.nodes}
+        return Program(definition, graph, nodes, traits, dict(inner))
 
     def _traits(self, node_type: str) -> Traits:
         traits = self._registry.traits(node_type)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from rowel.core.errors import NotFound
 from rowel.core.records import Batch, Event, Pause, Run, Task, Version
 from rowel.engine.house import House
 from rowel.engine.views import RunView, view
 from rowel.store import events, pauses, runs, workflows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 async def get_run(house: House, run_id: str) -> RunView:

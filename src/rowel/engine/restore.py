@@ -65,7 +65,7 @@ class Restoration:
         """A container's finished iterations are its results; the last one is a frame again."""
         iterations = self._iterations(frame, node_id)
         last = len(iterations) - 1
-        results = [
+        results: list[Fields] = [
             {task.node_id: task.outputs or {} for task in level.values() if _is_done(task)}
             for level in iterations
         ]

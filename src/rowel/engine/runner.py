@@ -40,6 +40,9 @@ class News(NamedTuple):
     answers: Sequence[Answer]
 
 
+ReadNews = Callable[[Run, list[str], list[str]], Awaitable[News | None]]
+
+
 @dataclass(frozen=True)
 class Means:
     """What every runner works with."""
@@ -51,7 +54,7 @@ class Means:
     #: Starts a child run for a waiting task, unless it is there already.
     start_child: Callable[[Run, str, StartChild], Awaitable[None]]
     #: Reads the run again, and what became of its tasks that wait for people and for child runs (by path).
-    read_news: Callable[[Run, list[str], list[str]], Awaitable[News | None]]
+    read_news: ReadNews
 
 
 class Runner:
@@ -239,6 +242,8 @@ class Runner:
 
     def _status_to_write(self) -> RunStatus | None:
         """A run that waited only inside a child run is RUNNING again once that child moves."""
+        if self.run.status is RunStatus.PENDING:
+            return RunStatus.RUNNING
         is_waiting = bool(self.progress.paused) or self.progress.status is not RunStatus.RUNNING
         return RunStatus.RUNNING if self.run.status is RunStatus.PAUSED and not is_waiting else None
 

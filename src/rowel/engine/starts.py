@@ -13,11 +13,11 @@ from rowel.core.status import RunStatus, RunType, TaskStatus
 from rowel.engine import facts
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
-from rowel.engine.progress import approved_routes
 from rowel.engine.programs import Program
+from rowel.engine.progress import approved_routes
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.restore import new_frame
-from rowel.engine.runner import Means, Runner
+from rowel.engine.runner import Means, ReadNews, Runner
 from rowel.engine.views import RunView, view
 from rowel.engine.workflows import Pinned
 from rowel.files.uploads import replace_data_uris
@@ -30,9 +30,16 @@ Inputs = Mapping[str, Any]
 class Starts:
     """The commands that make runs."""
 
-    def __init__(self, house: House, means: Means) -> None:
+    def __init__(self, house: House, read_news: ReadNews) -> None:
         self._house = house
-        self._means = means
+        self.means = Means(
+            journal=house.journal,
+            services=house.services,
+            clock=house.clock,
+            wakeups=house.wakeups,
+            start_child=self.start_child,
+            read_news=read_news,
+        )
 
     async def start(
         self,
@@ -195,7 +202,7 @@ class Starts:
 
     def _runner(self, run: Run, program: Program, *, is_new: bool = False) -> Runner:
         frame = new_frame(run, program, given_tasks(run))
-        runner = Runner(self._means, run, frame, is_new=is_new)
+        runner = Runner(self.means, run, frame, is_new=is_new)
         runner.progress.open(frame)
         return runner
 

@@ -69,7 +69,7 @@ class Workflows:
         return workflow
 
     async def update(
-        self, workflow_id: str, name: str, definition: Any, description: str | None | Keep
+        self, workflow_id: str, name: str, definition: Any, description: str | Keep | None
     ) -> Workflow:
         """Replace a workflow; runs that have begun keep their version."""
         before = await self.get(workflow_id)

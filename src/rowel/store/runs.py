@@ -167,3 +167,15 @@ def rows_of(connection: Connection, batch_id: str, start: int, limit: int) -> li
         .limit(limit)
     )
     return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def open_batch_on(connection: Connection, dataset_id: str) -> Run | None:
+    """An open batch that reads this dataset."""
+    query = (
+        select(*COLUMNS)
+        .join(batches, batches.c.run_id == runs.c.id)
+        .where(batches.c.dataset_id == dataset_id, runs.c.end_time.is_(None))
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else rows.run_from_row(row)

@@ -1,0 +1,356 @@
+"""Moves one batch: a window of row runs over a streamed dataset, then the output file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rowel.core.errors import Invalid, RowelError
+from rowel.core.outcomes import Fields
+from rowel.core.records import Batch, Dataset, OutputFile, Run, RunID
+from rowel.core.schemas import Schema
+from rowel.core.status import RunStatus, RunType
+from rowel.engine import facts
+from rowel.engine.house import House
+from rowel.engine.ids import new_id
+from rowel.engine.output import write_output
+from rowel.engine.restore import new_frame
+from rowel.engine.runner import Means, Runner
+from rowel.engine.workflows import Pinned
+from rowel.files.datasets import DatasetFormat, rows
+from rowel.files.rows import Row
+from rowel.store import runs
+from rowel.store.journal import Changes, Fact, Rest
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two progress events of a batch.
+PROGRESS_EACH_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchJob:
+    """What a batch needs to go on."""
+
+    run: Run
+    batch: Batch
+    dataset: Dataset
+    file: OutputFile
+    pinned: Pinned
+
+
+class BatchMover:
+    """One batch while it moves. Its rows are runs like any other, moved here and nowhere else."""
+
+    def __init__(
+        self,
+        house: House,
+        means: Means,
+        job: BatchJob,
+        take_row: Callable[[RunID], Awaitable[Runner | None]],
+    ) -> None:
+        self.run = job.run
+        self._house = house
+        self._means = means
+        self._job = job
+        self._take_row = take_row
+        self._batch = job.batch
+        self._rows: dict[RunID, asyncio.Task[None]] = {}
+        self._resumed: deque[RunID] = deque()
+        self._news = asyncio.Event()
+        self._is_poked = True
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._is_stopped = False
+        self._is_draining = False
+        self._told_at = 0.0
+
+    async def drive(self) -> Run:
+        """Run every row that has not ended, then bring the batch to rest."""
+        stream = self._stream()
+        try:
+            async for index, fields in stream:
+                if not await self._has_room():
+                    break
+                self._begin_row(index, fields)
+            while not self._is_over():
+                await self._settle_down()
+        except RowelError as error:
+            await self._give_up(error)
+        finally:
+            await stream.aclose()
+            await self._end_rows()
+        return self.run
+
+    def poke(self) -> None:
+        self._is_poked = True
+        self._news.set()
+
+    def shut(self) -> None:
+        self._gate.clear()
+
+    def reopen(self) -> None:
+        self._gate.set()
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._gate.set()
+        self._news.set()
+
+    def drain(self) -> None:
+        self._is_draining = True
+        self._news.set()
+
+    def _is_over(self) -> bool:
+        is_resting = self.run.status.is_final or self.run.status is RunStatus.PAUSED
+        if self._is_draining:
+            return not self._rows
+        return self._is_stopped or (is_resting and not self._is_poked)
+
+    async def _stream(self) -> AsyncGenerator[tuple[int, Fields], None]:
+        """The rows that have no run yet, as fields of the input node."""
+        dataset, read = self._job.dataset, self._reader()
+        start = self._batch.cursor
+        if start >= self._batch.total:
+            return
+        kind = DatasetFormat(dataset.format)
+        async for chunk in rows(
+            self._house.files,
+            dataset.key,
+            kind,
+            start=start,
+            offsets=dataset.offsets,
+            columns=dataset.columns,
+        ):
+            for row in chunk:
+                yield row.index, read(row)
+
+    def _reader(self) -> Callable[[Row], Fields]:
+        program = self._job.pinned.program
+        schema = program.nodes[program.input_id].input_schema
+        is_text = DatasetFormat(self._job.dataset.format) is DatasetFormat.CSV
+        return lambda row: read_row(row.values, schema, is_text=is_text)
+
+    async def _has_room(self) -> bool:
+        """Wait until another row may begin. False where none may any more."""
+        while True:
+            await self._gate.wait()
+            if self._is_stopped or self._is_draining:
+                return False
+            await self._take_up_resumed()
+            if len(self._rows) < self._batch.window:
+                return True
+            await self._wait()
+
+    async def _wait(self) -> None:
+        if not (self._is_poked or self._is_stopped):
+            self._news.clear()
+            await self._news.wait()
+        await self._tell_progress()
+
+    async def _take_up_resumed(self) -> None:
+        """Rows that a crash interrupted or that people have answered go first."""
+        if self._is_poked:
+            self._is_poked = False
+            await self._find_resumed()
+        while self._resumed and len(self._rows) < self._batch.window and not self._is_stopped:
+            await self._work_again()
+            run_id = self._resumed.popleft()
+            self._go(run_id, self._move_taken(run_id))
+
+    async def _work_again(self) -> None:
+        """A batch that rested is RUNNING again once a row of it moves."""
+        if self.run.status is not RunStatus.PAUSED:
+            return
+        told = [facts.of_run(self.run, RunStatus.RUNNING)]
+        seq = await self._house.journal.advance(self.run, Changes(facts=told), RunStatus.RUNNING)
+        if seq is None:
+            self.stop()
+            return
+        self.run = self.run.evolve(status=RunStatus.RUNNING)
+        self._house.publish(self.run.id, seq, told)
+
+    async def _find_resumed(self) -> None:
+        found = await self._house.database.read(
+            lambda connection: (
+                runs.get(connection, self.run.id),
+                [run.id for run in runs.open_rows(connection, self.run.id)],
+            )
+        )
+        seen, open_rows = found
+        if seen is None or seen.epoch != self.run.epoch or seen.status.is_final:
+            self.stop()
+            return
+        self.run = self.run.evolve(signals=seen.signals)
+        known = {*self._rows, *self._resumed}
+        self._resumed.extend(run_id for run_id in open_rows if run_id not in known)
+
+    def _begin_row(self, index: int, fields: Fields) -> None:
+        version, program = self._job.pinned
+        run = Run(
+            id=RunID(new_id()),
+            workflow_id=version.workflow_id,
+            version_id=version.id,
+            version=version.version,
+            run_type=RunType.BATCH,
+            status=RunStatus.PENDING,
+            start_time=self._house.now(),
+            initial_inputs={program.input_id: fields},
+            parent_run_id=self.run.id,
+            owner_id=self.run.id,
+            row_index=index,
+        )
+        frame = new_frame(run, program)
+        runner = Runner(self._means, run, frame, is_new=True)
+        runner.progress.open(frame)
+        self._batch = replace(self._batch, cursor=index + 1)
+        self._go(run.id, self._move(runner))
+
+    def _go(self, run_id: RunID, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._rows[run_id] = task
+        task.add_done_callback(lambda _: self._row_ended(run_id))
+
+    def _row_ended(self, run_id: RunID) -> None:
+        self._rows.pop(run_id, None)
+        self._news.set()
+
+    async def _move_taken(self, run_id: RunID) -> None:
+        runner = await self._take_row(run_id)
+        if runner is not None:
+            await self._move(runner)
+
+    async def _move(self, runner: Runner) -> None:
+        run_id = runner.run.id
+        self._house.dispatch.enter(run_id, runner)
+        try:
+            self._count(await runner.drive())
+        except Exception:
+            log.exception("row run %s could not be moved; it is tried again", run_id)
+            self.poke()
+        finally:
+            self._house.dispatch.leave(run_id)
+
+    def _count(self, run: Run) -> None:
+        """Keep the progress that is shown between two reads of the store."""
+        name = {RunStatus.COMPLETED: "completed", RunStatus.FAILED: "failed", RunStatus.CANCELED: "canceled"}
+        field = name.get(run.status)
+        if field is not None:
+            self._batch = replace(self._batch, **{field: getattr(self._batch, field) + 1})
+
+    async def _tell_progress(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at < PROGRESS_EACH_S or self._is_stopped or not self._gate.is_set():
+            return
+        self._told_at = now
+        told = [facts.of_batch(self._batch)]
+        seq = await self._house.journal.advance(self.run, Changes(facts=told))
+        if seq is None:
+            self.stop()
+        else:
+            self._house.publish(self.run.id, seq, told)
+
+    async def _settle_down(self) -> None:
+        """Let the last rows end, then rest as they leave the batch."""
+        await self._gate.wait()
+        await self._take_up_resumed()
+        if self._rows or self._resumed:
+            await self._wait()
+            return
+        if self._is_stopped or self._is_draining:
+            return
+        found = await self._house.database.read(
+            lambda connection: (
+                runs.get(connection, self.run.id),
+                runs.get_batch(connection, self.run.id),
+            )
+        )
+        seen, batch = found
+        if seen is None or batch is None or seen.epoch != self.run.epoch or seen.status.is_final:
+            self.stop()
+            return
+        self.run, self._batch = self.run.evolve(signals=seen.signals, status=seen.status), batch
+        await self._rest(batch)
+
+    async def _rest(self, batch: Batch) -> None:
+        if batch.settled + batch.paused < batch.total:
+            self.poke()
+            await asyncio.sleep(0.05)
+            return
+        if batch.paused:
+            await self._write_rest(batch, RunStatus.PAUSED, None, None)
+            return
+        file = await write_output(self._house, self._job.file, self.run.id)
+        await self._write_rest(batch, RunStatus.COMPLETED, _summary(batch), file)
+
+    async def _write_rest(
+        self, batch: Batch, status: RunStatus, message: str | None, file: OutputFile | None
+    ) -> None:
+        await self._gate.wait()
+        if self._is_stopped:
+            return
+        end = self._house.now() if status.is_final else None
+        rest = Rest(status=status, message=message, end_time=end, signals=self.run.signals)
+        told = [facts.of_batch(batch), facts.of_run(self.run, status, message)]
+        seq = await self._house.journal.rest_batch(
+            self.run, Changes(facts=told), rest, settled=batch.settled, file=file
+        )
+        if seq is None:
+            self.poke()
+            return
+        self._has_rested(rest, seq, told)
+
+    async def _give_up(self, error: RowelError) -> None:
+        """The batch itself can't go on, its dataset can't be read: it ends FAILED once its rows have ended."""
+        await asyncio.gather(*self._rows.values(), return_exceptions=True)
+        message = f"The batch could not go on: {error.message}"
+        while not (self._is_stopped or self.run.status.is_final):
+            await self._find_resumed()
+            await self._write_end(RunStatus.FAILED, message)
+
+    async def _write_end(self, status: RunStatus, message: str) -> None:
+        rest = Rest(status=status, message=message, end_time=self._house.now(), signals=self.run.signals)
+        told = [facts.of_run(self.run, status, message)]
+        seq = await self._house.journal.rest(self.run, Changes(facts=told), rest)
+        if seq is not None:
+            self._has_rested(rest, seq, told)
+
+    def _has_rested(self, rest: Rest, seq: int, told: list[Fact]) -> None:
+        self.run = self.run.evolve(
+            status=rest.status, message=rest.message, end_time=rest.end_time, has_work=False
+        )
+        self._house.publish(self.run.id, seq, told)
+
+    async def _end_rows(self) -> None:
+        tasks = list(self._rows.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def read_row(values: Fields, schema: Schema | None, *, is_text: bool) -> dict[str, Any]:
+    """A dataset's row as fields of the input node: those its schema declares, or all where it declares none."""
+    if schema is None or not schema.fields:
+        return dict(values)
+    fields = {name: value for name, value in values.items() if name in schema.fields}
+    return {name: _cell(schema, name, value) for name, value in fields.items()} if is_text else fields
+
+
+def _cell(schema: Schema, name: str, text: Any) -> Any:
+    """A cell by its declared type; one that doesn't fit stays text, and the input node refuses it."""
+    try:
+        return schema.from_cell(name, text)
+    except Invalid:
+        return text
+
+
+def _summary(batch: Batch) -> str:
+    parts = [f"{batch.completed} of {batch.total} rows completed"]
+    parts += [
+        f"{count} {word}" for word, count in (("failed", batch.failed), ("canceled", batch.canceled)) if count
+    ]
+    return ", ".join(parts) + "."

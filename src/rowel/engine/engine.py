@@ -1,0 +1,239 @@
+"""The engine: everything that can be asked of workflows, runs, pauses, datasets and files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rowel.core.outcomes import Fields
+from rowel.core.records import Dataset, Event, OutputFile, Pause, Version, Workflow
+from rowel.core.status import PauseAction
+from rowel.engine import reads
+from rowel.engine.batches import Batches
+from rowel.engine.cancels import Cancels
+from rowel.engine.decisions import Decisions
+from rowel.engine.house import House
+from rowel.engine.lock import DataDirectoryLock
+from rowel.engine.shelves import Shelves
+from rowel.engine.starts import Starts
+from rowel.engine.timers import Timers
+from rowel.engine.views import RunView
+from rowel.engine.workflows import Keep
+from rowel.files.uploads import Upload
+from rowel.nodes.registry import Registry
+from rowel.store.runs import Filter
+
+
+class Engine:
+    """One engine on one database. Build it with `compose.build_engine`, then `open` it and `close` it at the end."""
+
+    def __init__(
+        self,
+        *,
+        house: House,
+        registry: Registry,
+        starts: Starts,
+        batches: Batches,
+        decisions: Decisions,
+        cancels: Cancels,
+        shelves: Shelves,
+        timers: Timers,
+        lock: DataDirectoryLock | None,
+        closers: Sequence[Any],
+    ) -> None:
+        self.registry = registry
+        self._house = house
+        self._starts = starts
+        self._batches = batches
+        self._decisions = decisions
+        self._cancels = cancels
+        self._shelves = shelves
+        self._timers = timers
+        self._lock = lock
+        self._closers = closers
+
+    async def open(self, url: str | None = None) -> None:
+        """Lock the data directory, migrate, take up open runs. `url` is where others may find this engine."""
+        if self._lock is not None:
+            self._lock.acquire(url)
+        try:
+            self._house.database.migrate()
+            await self._timers.take_up_runs()
+            self._timers.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let running tasks end (up to 25 s), write what they gave, and let go of everything. Runs stay open."""
+        await self._timers.close()
+        await self._house.dispatch.close()
+        for closer in self._closers:
+            await closer.close()
+        await self._house.database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def now(self) -> datetime:
+        return self._house.now()
+
+    def store_trouble(self) -> str | None:
+        """Why the store refuses writes; None while it takes them."""
+        return self._house.database.writer.trouble
+
+    async def create_workflow(self, name: str, definition: Any, description: str | None = None) -> Workflow:
+        """Check and keep a workflow. Raises `InvalidDefinition` with every problem."""
+        return await self._house.workflows.create(name, definition, description)
+
+    async def update_workflow(
+        self, workflow_id: str, name: str, definition: Any, description: str | Keep | None
+    ) -> Workflow:
+        """Replace a workflow. Runs that have begun keep their version."""
+        return await self._house.workflows.update(workflow_id, name, definition, description)
+
+    async def get_workflow(self, workflow_id: str) -> Workflow:
+        return await self._house.workflows.get(workflow_id)
+
+    async def list_workflows(self, *, limit: int, offset: int = 0) -> list[Workflow]:
+        """Workflows, newest first."""
+        return await self._house.workflows.newest(limit=limit, offset=offset)
+
+    async def delete_workflow(self, workflow_id: str) -> None:
+        """Take a workflow off the shelf; its runs stay."""
+        await self._house.workflows.delete(workflow_id)
+
+    async def duplicate_workflow(self, workflow_id: str) -> Workflow:
+        return await self._house.workflows.duplicate(workflow_id)
+
+    async def list_versions(self, workflow_id: str, *, limit: int = 100, offset: int = 0) -> list[Version]:
+        """A workflow's versions, newest first."""
+        return await self._house.workflows.versions(workflow_id, limit=limit, offset=offset)
+
+    async def output_variables(self, workflow_id: str) -> list[dict[str, Any]]:
+        return await self._house.workflows.output_variables(workflow_id)
+
+    async def run(
+        self,
+        workflow_id: str,
+        initial_inputs: Mapping[str, Any] | None,
+        *,
+        parent_run_id: str | None = None,
+        files: Mapping[str, Sequence[str]] | None = None,
+        timeout_s: float = 300.0,
+    ) -> RunView:
+        """Run and return when the run rests (ended or PAUSED), or after `timeout_s` seconds as it is then."""
+        return await self._starts.run(
+            workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files, timeout_s=timeout_s
+        )
+
+    async def start(
+        self,
+        workflow_id: str,
+        initial_inputs: Mapping[str, Any] | None,
+        *,
+        parent_run_id: str | None = None,
+        files: Mapping[str, Sequence[str]] | None = None,
+    ) -> RunView:
+        """Accept a run and return at once; it is in the store and will end."""
+        return await self._starts.start(workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files)
+
+    async def run_partial(
+        self,
+        workflow_id: str,
+        node_id: str,
+        initial_inputs: Mapping[str, Any] | None = None,
+        partial_outputs: Mapping[str, Fields] | None = None,
+        *,
+        timeout_s: float = 300.0,
+    ) -> RunView:
+        """Run one node and those of its ancestors that have no given outputs."""
+        return await self._starts.run_partial(
+            workflow_id, node_id, initial_inputs, partial_outputs, timeout_s=timeout_s
+        )
+
+    async def start_batch(self, workflow_id: str, dataset_id: str, mini_batch_size: int = 10) -> RunView:
+        """Accept a batch: one run per row of a dataset, `mini_batch_size` of them in flight."""
+        return await self._batches.start(workflow_id, dataset_id, mini_batch_size)
+
+    async def decide(
+        self,
+        run_id: str,
+        action: PauseAction,
+        inputs: Fields,
+        user_id: str,
+        comments: str | None = None,
+        *,
+        node_id: str | None = None,
+    ) -> RunView:
+        """Answer the oldest open pause of a run, or that of `node_id`. Exactly one answer wins."""
+        return await self._decisions.decide(run_id, action, inputs, user_id, comments, node_id=node_id)
+
+    async def cancel(self, run_id: str) -> RunView:
+        """Cancel an open run with everything it owns."""
+        return await self._cancels.cancel(run_id)
+
+    async def get_run(self, run_id: str) -> RunView:
+        return await reads.get_run(self._house, run_id)
+
+    async def list_runs(self, wanted: Filter, *, limit: int, offset: int = 0) -> list[RunView]:
+        """The runs that fit, newest start first."""
+        return await reads.list_runs(self._house, wanted, limit=limit, offset=offset)
+
+    async def paused(self, *, limit: int, offset: int = 0) -> list[tuple[RunView, Pause]]:
+        """Runs that wait for a person, each with its oldest open pause, newest first."""
+        return await reads.list_paused(self._house, limit=limit, offset=offset)
+
+    async def pause_history(self, run_id: str) -> list[Pause]:
+        """All pauses a run ever had, newest first."""
+        return await reads.pause_history(self._house, run_id)
+
+    def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """A run's events after number `after`, until it has ended."""
+        return reads.run_events(self._house, run_id, after)
+
+    def all_events(self) -> AsyncIterator[tuple[str, Event]]:
+        """Live events of all runs as (run id, event), without replay."""
+        return reads.all_events(self._house)
+
+    async def add_dataset(
+        self, name: str, description: str | None, filename: str, stream: AsyncIterator[bytes]
+    ) -> Dataset:
+        """Keep a dataset. Raises `InvalidDataset` where it can't be read, `TooLarge` past the limit."""
+        return await self._shelves.add_dataset(name, description, filename, stream)
+
+    async def get_dataset(self, dataset_id: str) -> Dataset:
+        return await self._shelves.get_dataset(dataset_id)
+
+    async def list_datasets(self, *, limit: int | None = None, offset: int = 0) -> list[Dataset]:
+        """Datasets, newest first."""
+        return await self._shelves.list_datasets(limit=limit, offset=offset)
+
+    async def delete_dataset(self, dataset_id: str) -> None:
+        """Forget a dataset and its file. Raises `Conflict` while a batch reads it."""
+        await self._shelves.delete_dataset(dataset_id)
+
+    async def get_output_file(self, file_id: str) -> OutputFile:
+        return await self._shelves.get_output_file(file_id)
+
+    async def list_output_files(self, *, limit: int | None = None, offset: int = 0) -> list[OutputFile]:
+        """Output files, newest first."""
+        return await self._shelves.list_output_files(limit=limit, offset=offset)
+
+    async def delete_output_file(self, file_id: str) -> None:
+        """Forget an output file. Raises `Conflict` while its batch is open."""
+        await self._shelves.delete_output_file(file_id)
+
+    async def open_output(self, file_id: str) -> tuple[OutputFile, AsyncIterator[bytes]]:
+        """An output file's bytes. Raises `Conflict` naming the batch's status while it is open."""
+        return await self._shelves.open_output(file_id)
+
+    async def add_file(self, filename: str, media_type: str | None, stream: AsyncIterator[bytes]) -> Upload:
+        """Keep a file for `files` inputs."""
+        return await self._shelves.add_file(filename, media_type, stream)
+
+    async def open_file(self, path: str) -> tuple[Upload, AsyncIterator[bytes]]:
+        return await self._shelves.open_file(path)
+
+    async def delete_file(self, path: str) -> None:
+        await self._shelves.delete_file(path)

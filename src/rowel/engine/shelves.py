@@ -1,0 +1,133 @@
+"""Datasets, output files and uploads: their records and their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rowel.core.errors import Conflict, NotFound
+from rowel.core.records import Dataset, DatasetID, OutputFile
+from rowel.engine.house import House
+from rowel.engine.ids import new_id
+from rowel.engine.output import lines
+from rowel.engine.reads import find_run
+from rowel.files.datasets import format_of, inspect
+from rowel.files.names import base_name
+from rowel.files.uploads import MAX_UPLOAD, Upload, find_upload, save_upload
+from rowel.store import datasets, runs
+from rowel.store.datasets import DatasetWrites
+
+
+class Shelves:
+    """The commands about files."""
+
+    def __init__(self, house: House, *, upload_limit: int = MAX_UPLOAD) -> None:
+        self._house = house
+        self._writes = DatasetWrites(house.database.writer, house.database.dialect)
+        self._upload_limit = upload_limit
+
+    async def add_dataset(
+        self, name: str, description: str | None, filename: str, stream: AsyncIterator[bytes]
+    ) -> Dataset:
+        """Keep a dataset that can be read; one that can't leaves nothing behind."""
+        kind = format_of(filename)
+        dataset_id = DatasetID(new_id())
+        key = f"datasets/{dataset_id}.{kind}"
+        size = await self._house.files.write(key, stream, limit=self._upload_limit)
+        try:
+            shape = await inspect(self._house.files, key, kind)
+            now = self._house.now()
+            dataset = Dataset(
+                id=dataset_id,
+                name=name,
+                description=description,
+                filename=base_name(filename),
+                format=kind,
+                key=key,
+                columns=shape.columns,
+                rows=shape.rows,
+                size=size,
+                created_at=now,
+                updated_at=now,
+                offsets=shape.offsets,
+            )
+            await self._writes.add(dataset)
+        except BaseException:
+            await self._house.files.delete(key)
+            raise
+        return dataset
+
+    async def get_dataset(self, dataset_id: str) -> Dataset:
+        found = await self._house.database.read(lambda connection: datasets.get(connection, dataset_id))
+        if found is None:
+            raise NotFound(f"There is no dataset {dataset_id[:128]!r}.")
+        return found
+
+    async def list_datasets(self, *, limit: int | None, offset: int) -> list[Dataset]:
+        return await self._house.database.read(
+            lambda connection: datasets.newest(connection, limit=limit, offset=offset)
+        )
+
+    async def delete_dataset(self, dataset_id: str) -> None:
+        dataset = await self.get_dataset(dataset_id)
+        reader = await self._house.database.read(
+            lambda connection: runs.open_batch_on(connection, dataset_id)
+        )
+        if reader is not None:
+            raise Conflict(
+                f"The batch {reader.id} is {reader.status} and reads this dataset; cancel it first.",
+                "dataset_in_use",
+            )
+        await self._writes.delete(dataset_id)
+        await self._house.files.delete(dataset.key)
+
+    async def get_output_file(self, file_id: str) -> OutputFile:
+        found = await self._house.database.read(
+            lambda connection: datasets.get_output_file(connection, file_id)
+        )
+        if found is None:
+            raise NotFound(f"There is no output file {file_id[:128]!r}.")
+        return found
+
+    async def list_output_files(self, *, limit: int | None, offset: int) -> list[OutputFile]:
+        return await self._house.database.read(
+            lambda connection: datasets.output_files_newest(connection, limit=limit, offset=offset)
+        )
+
+    async def delete_output_file(self, file_id: str) -> None:
+        file = await self.get_output_file(file_id)
+        run = await find_run(self._house, file.run_id)
+        if not run.status.is_final:
+            raise Conflict(
+                f"The batch {run.id} is {run.status} and still writes this file; cancel it first.",
+                "batch_open",
+            )
+        await self._writes.delete_output_file(file_id)
+        await self._house.files.delete(file.key)
+
+    async def open_output(self, file_id: str) -> tuple[OutputFile, AsyncIterator[bytes]]:
+        """The whole file; for a batch that ended early the rows that it had begun."""
+        file = await self.get_output_file(file_id)
+        if file.is_ready:
+            return file, self._house.files.stream(file.key)
+        run = await find_run(self._house, file.run_id)
+        if not run.status.is_final:
+            raise Conflict(
+                f"The batch {run.id} is {run.status}; its output file is there once it has ended.",
+                "batch_open",
+            )
+        return file, self._rendered(file)
+
+    async def _rendered(self, file: OutputFile) -> AsyncIterator[bytes]:
+        async for line in lines(self._house, file.run_id):
+            yield line.encode() + b"\n"
+
+    async def add_file(self, filename: str, media_type: str | None, stream: AsyncIterator[bytes]) -> Upload:
+        return await save_upload(self._house.files, filename, media_type, stream, limit=self._upload_limit)
+
+    async def open_file(self, path: str) -> tuple[Upload, AsyncIterator[bytes]]:
+        upload = await find_upload(self._house.files, path)
+        return upload, self._house.files.stream(path)
+
+    async def delete_file(self, path: str) -> None:
+        await find_upload(self._house.files, path)
+        await self._house.files.delete(path)

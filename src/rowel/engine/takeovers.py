@@ -1,0 +1,168 @@
+"""Takes runs over from the store: after a crash, after a decision, when their turn has come."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from rowel.core.errors import NotFound
+from rowel.core.outcomes import Fields
+from rowel.core.records import Batch, Pause, Run, RunID, Task, Version
+from rowel.core.status import RunStatus, TaskStatus
+from rowel.engine import facts
+from rowel.engine.batch import BatchMover
+from rowel.engine.batches import Batches
+from rowel.engine.dispatch import Mover
+from rowel.engine.house import House
+from rowel.engine.progress import Answer
+from rowel.engine.restore import Restoration, first_reason
+from rowel.engine.runner import Means, News, Runner
+from rowel.store import pauses, runs, workflows
+from rowel.store.journal import Changes, Rest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+log = logging.getLogger(__name__)
+
+#: How often a run is taken over before it is held responsible for the crashes. Resting in PAUSED starts anew.
+MAX_RECOVERIES = 20
+
+Found = tuple[Run, Version, list[Task], list[Pause], Batch | None]
+
+
+class Takeovers:
+    """Makes movers for runs that the store holds."""
+
+    _house: House
+    _batches: Batches
+    _means: Means
+
+    def join(self, house: House, batches: Batches, means: Means) -> None:
+        """Hand over the parts that themselves need this one."""
+        self._house = house
+        self._batches = batches
+        self._means = means
+
+    async def take(self, run_id: RunID) -> Mover | None:
+        """Raise the run's epoch and make its mover. None where it has no work or has ended."""
+        found = await self._claim(run_id)
+        if found is None:
+            return None
+        run, _, _, _, batch = found
+        if batch is not None:
+            return await self._batch_mover(run)
+        return self._runner(found)
+
+    async def take_row(self, run_id: RunID) -> Runner | None:
+        """The same for a row of a batch, which its batch moves."""
+        found = await self._claim(run_id)
+        return None if found is None else self._runner(found)
+
+    async def _claim(self, run_id: RunID) -> Found | None:
+        before = await self._house.database.read(lambda connection: runs.get(connection, run_id))
+        if before is None or before.status.is_final or not before.has_work:
+            return None
+        told = [facts.of_run(before, RunStatus.RUNNING)] if before.status is RunStatus.PENDING else []
+        taken = await self._house.journal.take(run_id, told)
+        if taken is None:
+            return None
+        if told:
+            self._house.publish(run_id, taken.seq, told)
+        found = await self._house.database.read(lambda connection: _read(connection, run_id))
+        run = found[0]
+        if run.recoveries > MAX_RECOVERIES:
+            await self._give_up(run)
+            return None
+        return found
+
+    async def _give_up(self, run: Run) -> None:
+        message = (
+            f"The run was taken up {MAX_RECOVERIES} times and the server ended each time before the run did; "
+            "it is not tried again."
+        )
+        log.error("run %s: %s", run.id, message)
+        rest = Rest(status=RunStatus.FAILED, message=message, end_time=self._house.now(), signals=run.signals)
+        told = [facts.of_run(run, rest.status, message)]
+        seq = await self._house.journal.rest(run, Changes(facts=told), rest)
+        if seq is not None:
+            self._house.publish(run.id, seq, told)
+
+    async def _batch_mover(self, run: Run) -> Mover | None:
+        try:
+            job = await self._batches.job(run)
+        except NotFound as error:
+            rest = Rest(
+                status=RunStatus.FAILED,
+                message=f"The batch could not go on: {error.message}",
+                end_time=self._house.now(),
+                signals=run.signals,
+            )
+            await self._house.journal.rest(
+                run, Changes(facts=[facts.of_run(run, rest.status, rest.message)]), rest
+            )
+            return None
+        return BatchMover(self._house, self._means, job, self.take_row)
+
+    def _runner(self, found: Found) -> Runner:
+        run, version, tasks, open_pauses, _ = found
+        program = self._house.workflows.pin(version).program
+        restoration = Restoration(run, program, tasks, open_pauses)
+        root = restoration.root()
+        runner = Runner(self._means, run, root)
+        runner.progress.message = first_reason(tasks)
+        restoration.reopen(runner.progress, root)
+        return runner
+
+    async def read_news(self, run: Run, paused: list[str], waiting: list[str]) -> News | None:
+        """The run as it is now, with what became of the tasks that wait for people and for child runs."""
+
+        def query(connection: Connection) -> News | None:
+            seen = runs.get(connection, run.id)
+            if seen is None:
+                return None
+            wanted = set(paused)
+            tasks = runs.get_tasks(connection, run.id) if wanted else []
+            answers = [Answer(task.path, task=task) for task in tasks if task.path in wanted]
+            answers += [self._child_answer(connection, run, path) for path in waiting]
+            return News(seen, answers)
+
+        return await self._house.database.read(query)
+
+    def _child_answer(self, connection: Connection, run: Run, path: str) -> Answer:
+        child = runs.child_of(connection, run.id, path)
+        if child is None or not child.status.is_final:
+            return Answer(path, child=child)
+        version = workflows.get_version(connection, child.version_id)
+        assert version is not None
+        program = self._house.workflows.pin(version).program
+        outputs: dict[str, Fields] = {
+            task.node_id: task.outputs or {}
+            for task in runs.get_tasks(connection, child.id)
+            if task.parent_path is None and task.status is TaskStatus.COMPLETED
+        }
+        return Answer(path, child=child, child_outputs=outputs, child_output_id=program.graph.output_id)
+
+    async def tell_owner(self, run: Run) -> None:
+        """A run that others wait for came to rest: wake its owner, or the batch that moves its owner."""
+        if run.owner_id is None or run.row_index is not None:
+            return
+        owner = await self._house.database.read(lambda connection: runs.get(connection, run.owner_id or ""))
+        if owner is None or owner.status.is_final:
+            return
+        is_resting_row = owner.row_index is not None and not self._house.dispatch.is_live(owner.id)
+        self._house.dispatch.poke(owner.owner_id if is_resting_row and owner.owner_id else owner.id)
+
+
+def _read(connection: Connection, run_id: RunID) -> Found:
+    run = runs.get(connection, run_id)
+    assert run is not None
+    version = workflows.get_version(connection, run.version_id)
+    assert version is not None
+    return (
+        run,
+        version,
+        runs.get_tasks(connection, run_id),
+        pauses.open_of_run(connection, run_id),
+        runs.get_batch(connection, run_id),
+    )
