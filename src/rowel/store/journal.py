@@ -63,7 +63,8 @@ class Decision:
 
     pause_id: PauseID
     run_id: RunID
-    action: PauseAction
+    #: None where time ran out and the node fails.
+    action: PauseAction | None
     user_id: str
     inputs: Mapping[str, Any]
     comments: str | None
@@ -174,7 +175,8 @@ class Journal:
             *self._parts(run.id, stamp, Changes(tasks=[decision.task], facts=facts)),
         ]
         if run.owner_id is not None:
-            steps.append(self._sql.wake.bind({"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}))
+            owner = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
+            steps += [self._sql.wake.bind(owner), self._sql.wake_owners_batch.bind(owner)]
         results = await self._writer.write(steps, order=run.id)
         row = results[1]
         return Answered(row[0], RunStatus(row[1])) if isinstance(row, tuple) else None
@@ -225,7 +227,7 @@ class Journal:
             return []
         values = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
         if run.row_index is None:
-            return [self._sql.wake.bind(values)]
+            return [self._sql.wake.bind(values), self._sql.wake_owners_batch.bind(values)]
         if not status.is_final:
             return []
         return [self._sql.count_row[status].bind(values), self._sql.wake_batch.bind(values)]

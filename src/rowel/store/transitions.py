@@ -139,6 +139,18 @@ class Transitions:
             .values({"has_work": 1, "signals": runs.c.signals + 1})
         )
 
+        row = runs.alias("row")
+        batch_of_owner = (
+            select(row.c.owner_id)
+            .where(row.c.id == word("owner_id"), row.c.row_index.is_not(None))
+            .scalar_subquery()
+        )
+        self.wake_owners_batch = self._compiled(
+            update(runs)
+            .where(runs.c.id == batch_of_owner, _is_open(), _stamped())
+            .values({"has_work": 1, "signals": runs.c.signals + 1})
+        )
+
     def _compile_parts(self) -> None:
         self.write_task = self._insert(tasks, _stamped(), upsert=True)
         numbered = select(runs.c.id, runs.c.seq, word("body")).where(
