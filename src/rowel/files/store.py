@@ -64,6 +64,8 @@ class FileStore:
         import obstore
 
         try:
+            if offset >= obstore.head(self._store, _checked(key))["size"]:
+                return
             found = obstore.get(self._store, _checked(key), options={"range": {"offset": offset}})
         except FileNotFoundError:
             raise _missing(key) from None
