@@ -32,7 +32,7 @@ from rowel.store.journal import Journal
 from rowel.store.transitions import Transitions
 
 
-def build_engine(
+def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen here
     data: Path,
     *,
     database_url: str | None = None,

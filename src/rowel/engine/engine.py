@@ -28,7 +28,7 @@ from rowel.store.runs import Filter
 class Engine:
     """One engine on one database. Build it with `compose.build_engine`, then `open` it and `close` it at the end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one part for each kind of command
         self,
         *,
         house: House,

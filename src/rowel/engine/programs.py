@@ -83,7 +83,8 @@ class Programs:
     def compile(self, definition: Definition) -> Program:
         """Make a checked definition ready, with all bodies inside it."""
         outer = top_level(definition)
-        inner: dict[str, Program] = {node_id: self.compile(body) for node_id, body in bodies(definition, self._registry).items()}
+        held = bodies(definition, self._registry)
+        inner: dict[str, Program] = {node_id: self.compile(body) for node_id, body in held.items()}
         traits: dict[str, Traits] = {spec.id: self._traits(spec.node_type) for spec in outer.nodes}
         graph = compile_graph(
             outer.nodes,

@@ -188,17 +188,21 @@ class Starts:
         dispatch = self._house.dispatch
         dispatch.check_room()
         rested = dispatch.wait(run.id)
+        runner: Runner | None = None
         try:
             if run.partial is None and dispatch.has_slot():
-                dispatch.submit(run.id, self._runner(run, pinned.program, is_new=True))
+                runner = self._runner(run, pinned.program, is_new=True)
+                dispatch.submit(run.id, runner)
             else:
                 await self._accept(run, pinned)
-            await asyncio.wait_for(asyncio.shield(rested), timeout_s)
+            run = await asyncio.wait_for(asyncio.shield(rested), timeout_s)
         except TimeoutError:
             return await get_run(self._house, run.id)
         finally:
             dispatch.forget(run.id, rested)
-        return await get_run(self._house, run.id)
+        if runner is None or pinned.program.inner or not run.status.is_final:
+            return await get_run(self._house, run.id)
+        return view(run, pinned.version, list(runner.progress.root.tasks.values()), pinned.program)
 
     def _runner(self, run: Run, program: Program, *, is_new: bool = False) -> Runner:
         frame = new_frame(run, program, given_tasks(run))
