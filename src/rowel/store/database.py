@@ -38,14 +38,15 @@ class Database:
             return query(connection)
 
     def migrate(self) -> None:
-        """Bring the tables to the newest revision. Blocks; call it before serving."""
+        """Bring the tables to the newest revision; whoever else does it at the same time waits. Blocks."""
         from alembic import command
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["engine"] = self.engine
-        command.upgrade(config, "head")
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.dialect.migration(self.engine) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
     def check(self) -> None:
         """Raise the driver's error where the database can't be read."""

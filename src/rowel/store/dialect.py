@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event, func, select
+from sqlalchemy import Connection as SQLConnection
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect as SQLDialect
 from sqlalchemy.pool import QueuePool
 
 from rowel.store.statements import Step
+
+#: Keeps migrations of one Postgres database apart.
+MIGRATION_LOCK = 0x726F77656C
+
+#: What libpq is told unless the URL says otherwise: how long a lost server may go unnoticed, in seconds.
+PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
 
 #: What one step gave: its row where it returns one, else the number of rows it touched.
 Result = tuple[Any, ...] | int | None
@@ -43,13 +56,16 @@ class Dialect(Protocol):
     orders_groups: bool
 
     def engine(self) -> Engine:
-        """An engine for reads and migrations."""
+        """An engine for reads, each on one consistent snapshot."""
+
+    def migration(self, engine: Engine) -> AbstractContextManager[SQLConnection]:
+        """A transaction for migrations; nobody else migrates meanwhile."""
 
     def connect(self) -> Connection:
         """A connection for the writer."""
 
     def is_about_data(self, error: Exception) -> bool:
-        """Whether one record's values caused it; then the others are written without that record."""
+        """Whether one group's values caused it; then the others are written without that group."""
 
     def is_worth_replaying(self, error: Exception) -> bool:
         """Whether the same commit may succeed at once (a deadlock, a serialization failure)."""
@@ -70,15 +86,26 @@ class SQLite:
         self._busy_timeout_s = busy_timeout_s
 
     def engine(self) -> Engine:
+        # sqlite3 begins no transaction for reads by itself, so that each query would see another state.
         engine = create_engine(
-            f"sqlite:///{self.path}",
+            URL.create("sqlite", database=self.path),
             poolclass=QueuePool,
             pool_size=8,
             max_overflow=24,
-            connect_args={"check_same_thread": False, "timeout": self._busy_timeout_s},
+            connect_args={
+                "check_same_thread": False,
+                "timeout": self._busy_timeout_s,
+                "isolation_level": None,
+            },
         )
         event.listen(engine, "connect", lambda connection, _: self._prepare(connection))
+        event.listen(engine, "begin", _begin)
         return engine
+
+    @contextmanager
+    def migration(self, engine: Engine) -> Iterator[SQLConnection]:
+        with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+            yield connection
 
     def connect(self) -> Connection:
         connection = sqlite3.connect(
@@ -110,6 +137,10 @@ class SQLite:
 
     def is_database_error(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error)
+
+
+def _begin(connection: SQLConnection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
 
 class SQLiteConnection:
@@ -154,20 +185,51 @@ class Postgres:
         self.url = url
 
     def engine(self) -> Engine:
-        url = self.url.replace("postgresql://", "postgresql+psycopg://", 1)
-        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            isolation_level="REPEATABLE READ",
+            pool_size=8,
+            max_overflow=24,
+            pool_pre_ping=True,
+        )
+
+    @contextmanager
+    def migration(self, engine: Engine) -> Iterator[SQLConnection]:
+        # READ COMMITTED, so that whoever waited for the lock sees what the other one did.
+        with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            yield connection
 
     def connect(self) -> Connection:
-        import psycopg
+        connection = self._connect()
+        connection.autocommit = True
+        # Whoever stops for longer in the midst of a transaction (a paused machine) must not block all others.
+        connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+        return PostgresConnection(connection)
 
-        return PostgresConnection(psycopg.connect(self.url, autocommit=True))
+    def _connect(self) -> Any:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        settings: dict[str, Any] = {**PATIENCE, **conninfo_to_dict(self.url)}
+        return psycopg.connect(**settings)
 
     def is_about_data(self, error: Exception) -> bool:
         import psycopg
+        from psycopg import errors
 
+        # A table that isn't there and a right that is lacking are the store's trouble.
         return isinstance(
-            error, (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError, UnicodeError)
-        )
+            error,
+            (
+                psycopg.IntegrityError,
+                psycopg.DataError,
+                psycopg.ProgrammingError,
+                errors.ProgramLimitExceeded,
+                UnicodeError,
+            ),
+        ) and not isinstance(error, (errors.UndefinedTable, errors.InsufficientPrivilege))
 
     def is_worth_replaying(self, error: Exception) -> bool:
         from psycopg import errors

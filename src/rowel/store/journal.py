@@ -88,7 +88,10 @@ class Journal:
         output_file: OutputFile | None = None,
         persistent: bool = False,
     ) -> bool:
-        """Make a run, with what is already known of its tasks. False where its owner has ended meanwhile."""
+        """Make a run, with what is already known of its tasks.
+
+        False where its owner has ended meanwhile, or has this row's or this task's run already.
+        """
         stamp = self._writer.next_stamp()
         values = {**rows.run_values(run), "stamp": stamp, "seq": len(changes.facts)}
         insert = self._sql.insert_run if run.owner_id is None else self._sql.insert_owned_run
@@ -96,7 +99,8 @@ class Journal:
         if batch is not None and output_file is not None:
             own = {**rows.batch_values(batch), "stamp": stamp}
             steps.append(self._sql.insert_batch.bind(own))
-            steps.append(self._sql.insert_output_file.bind(rows.output_file_values(output_file)))
+            file = {**rows.output_file_values(output_file), "stamp": stamp}
+            steps.append(self._sql.insert_output_file.bind(file))
         if run.row_index is not None:
             steps.append(
                 self._sql.claim_row.bind(

@@ -15,6 +15,8 @@ from rowel.store.tables import batches, runs, tasks
 
 COLUMNS = [column for column in runs.c if column.name != "stamp"]
 
+BY_START = (tasks.c.start_time.nulls_last(), tasks.c.path)
+
 #: How many ids one IN (...) holds.
 CHUNK = 500
 
@@ -73,8 +75,8 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
 
 
 def get_tasks(connection: Connection, run_id: str) -> list[Task]:
-    """The run's tasks that have begun or ended, by path. What is missing has not begun."""
-    query = select(tasks).where(tasks.c.run_id == run_id).order_by(tasks.c.start_time, tasks.c.path)
+    """The run's tasks that have begun or ended, by start; canceled ones that never began last."""
+    query = select(tasks).where(tasks.c.run_id == run_id).order_by(*BY_START)
     return [rows.task_from_row(row) for row in connection.execute(query).mappings()]
 
 
@@ -83,7 +85,7 @@ def get_tasks_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, li
     found: dict[str, list[Task]] = {run_id: [] for run_id in run_ids}
     for start in range(0, len(run_ids), CHUNK):
         chunk = run_ids[start : start + CHUNK]
-        query = select(tasks).where(tasks.c.run_id.in_(chunk)).order_by(tasks.c.start_time, tasks.c.path)
+        query = select(tasks).where(tasks.c.run_id.in_(chunk)).order_by(*BY_START)
         for row in connection.execute(query).mappings():
             found[row["run_id"]].append(rows.task_from_row(row))
     return found

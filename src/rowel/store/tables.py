@@ -119,6 +119,7 @@ Index(
     "ix_runs_children",
     runs.c.owner_id,
     runs.c.owner_path,
+    unique=True,
     sqlite_where=text("owner_path IS NOT NULL"),
     postgresql_where=text("owner_path IS NOT NULL"),
 )

@@ -53,10 +53,10 @@ def _stamped(run_id: str = "run_id") -> Exists:
     return exists(select(1).where(mine.c.id == word(run_id), mine.c.stamp == number("stamp")))
 
 
-def _owner_lives() -> Exists:
+def _owner_lives(*, lock: bool = True) -> Exists:
     owner = runs.alias("owner")
     lives = select(1).where(owner.c.id == word("owner_id"), owner.c.status.not_in(FINAL_RUN))
-    return exists(lives.with_for_update(read=True))
+    return exists(lives.with_for_update(read=True) if lock else lives)
 
 
 def _typed(table: Table, name: str) -> ColumnElement[Any]:
@@ -79,7 +79,13 @@ class Transitions:
     def _compiled(self, statement: ClauseElement) -> Statement:
         return compile_statement(statement, self._dialect.sql)
 
-    def _insert(self, table: Table, *conditions: ColumnElement[bool], upsert: bool = False) -> Statement:
+    def _insert(
+        self,
+        table: Table,
+        *conditions: ColumnElement[bool],
+        upsert: bool = False,
+        unless_there: bool = False,
+    ) -> Statement:
         """Insert a whole row where the conditions hold; with `upsert` a row that is not final is replaced."""
         names = [column.name for column in table.c]
         source = select(*[_typed(table, name) for name in names]).where(*conditions)
@@ -91,13 +97,15 @@ class Transitions:
                 set_={name: statement.excluded[name] for name in names if name not in keys},
                 where=table.c.status.not_in(FINAL_TASK),
             )
+        if unless_there:
+            statement = statement.on_conflict_do_nothing()
         return self._compiled(statement)
 
     def _compile_runs(self) -> None:
         self.insert_run = self._compiled(
             self._dialect.insert(runs).values({column.name: _typed(runs, column.name) for column in runs.c})
         )
-        self.insert_owned_run = self._insert(runs, _owner_lives())
+        self.insert_owned_run = self._insert(runs, _owner_lives(), unless_there=True)
         mine = (runs.c.id == word("run_id"), runs.c.epoch == number("epoch"), _is_open())
         moved = {"seq": runs.c.seq + number("events"), "stamp": number("stamp")}
         self.advance = self._compiled(update(runs).where(*mine).values(moved).returning(runs.c.seq))
@@ -167,9 +175,8 @@ class Transitions:
             self._dialect.insert(pauses).from_select([*columns, "stamp"], source)
         )
         answer = ("resume_time", "resume_user_id", "resume_action", "resume_inputs", "comments", "stamp")
-        run_lives = exists(
-            select(1).where(runs.c.id == word("run_id"), _is_open()).with_for_update(read=True)
-        )
+        # Not FOR SHARE: two who answer at once would both hold it and then wait for each other.
+        run_lives = exists(select(1).where(runs.c.id == word("run_id"), _is_open()).with_for_update())
         self.answer_pause = self._compiled(
             update(pauses)
             .where(pauses.c.id == word("pause_id"), pauses.c.is_open == 1, run_lives)
@@ -225,13 +232,14 @@ class Transitions:
 
     def _compile_batches(self) -> None:
         self.insert_batch = self._insert(batches, _stamped())
-        self.insert_output_file = self._insert(output_files)
+        self.insert_output_file = self._insert(output_files, _stamped())
         self.claim_row = self._compiled(
             update(batches)
             .where(batches.c.run_id == word("owner_id"), batches.c.cursor == number("row_index"), _stamped())
             .values({"cursor": number("row_index") + 1})
         )
-        of_owner = (batches.c.run_id == word("owner_id"), _stamped())
+        # A canceled batch has counted all its rows: those that were on their way into the store end uncounted.
+        of_owner = (batches.c.run_id == word("owner_id"), _owner_lives(lock=False), _stamped())
         self.count_row = {
             status: self._compiled(update(batches).where(*of_owner).values({column.name: column + 1}))
             for status, column in (
