@@ -1,0 +1,72 @@
+"""The HTTP API: one ASGI app over an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from rowel.api import (
+    datasets,
+    events,
+    files,
+    health,
+    nodes,
+    outputs,
+    pauses,
+    runs,
+    starts,
+    templates,
+    workflows,
+)
+from rowel.api.doors import Doors
+from rowel.api.errors import LastResort, register
+from rowel.api.options import Options
+from rowel.api.paths import Paths
+from rowel.engine.engine import Engine
+
+#: In the order in which paths are matched: `/wf/paused_workflows/` before `/wf/{workflow_id}/`.
+RESOURCES = (
+    starts,
+    pauses,
+    runs,
+    workflows,
+    datasets,
+    outputs,
+    files,
+    nodes,
+    templates,
+    events,
+    health,
+)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_api(engine: Engine, options: Options | None = None, lifespan: Lifespan | None = None) -> FastAPI:
+    """Make the app. `engine` must be open while requests are served; `lifespan` may see to that.
+
+    Set `app.state.closing` (an `asyncio.Event`) before the server ends: event streams end then.
+    """
+    options = options or Options()
+    app = FastAPI(
+        title="Rowel",
+        version=version("rowel"),
+        description="Runs AI workflows durably.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        middleware=[Middleware(LastResort), Middleware(Doors, hosts=options.hosts), Middleware(Paths)],
+    )
+    register(app)
+    for resource in RESOURCES:
+        app.router.routes.extend(resource.router.routes)
+    app.state.engine = engine
+    app.state.options = options
+    app.state.closing = asyncio.Event()
+    return app

@@ -1,0 +1,232 @@
+"""The wire format: what requests hold and what answers hold, with PySpur's names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from rowel.api.fields import Name, Object, ObjectsByNode, Remark
+from rowel.core.status import PauseAction, RunStatus, RunType, TaskStatus
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Outputs = Annotated[dict[str, Any], Field(description="{node id: that node's outputs}")]
+
+
+class _Request(BaseModel):
+    """A request's body. Types are taken as they are, never converted; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class WorkflowRequest(_Request):
+    name: Name
+    description: Remark = None
+    definition: Annotated[Any, Field(json_schema_extra={"type": "object"})]
+
+
+class StartRunRequest(_Request):
+    initial_inputs: ObjectsByNode | None = None
+    parent_run_id: str | None = None
+    files: Annotated[
+        dict[str, list[str]] | None,
+        Field(description="{node id: paths}: the field `files` of that node's input."),
+    ] = None
+
+
+class PartialRunRequest(_Request):
+    node_id: str
+    initial_inputs: ObjectsByNode | None = None
+    partial_outputs: ObjectsByNode | None = None
+
+
+class BatchRunRequest(_Request):
+    dataset_id: str
+    mini_batch_size: Annotated[int, Field(ge=1, le=10_000, description="Rows in flight at a time.")] = 10
+
+
+class ResumeRunRequest(_Request):
+    inputs: Object
+    user_id: Name
+    action: Literal["APPROVE", "DECLINE", "OVERRIDE"]
+    comments: Remark = None
+
+
+class TemplateRequest(_Request):
+    """A template as `GET /templates/` lists it; its `file_name` counts, a `name` of one's own is taken."""
+
+    file_name: str
+    name: Name | None = None
+    description: Remark = None
+
+
+class Mistake(TypedDict):
+    type: str
+    loc: list[str | int]
+    msg: str
+
+
+class DefinitionProblem(TypedDict):
+    message: str
+    node_id: str | None
+    field: str | None
+
+
+class WorkflowVersion(TypedDict):
+    id: str
+    version: int
+    name: str
+    description: str | None
+    definition: dict[str, Any] | None
+    definition_hash: str
+    created_at: Time
+    updated_at: Time
+
+
+class TaskUsage(TypedDict):
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class TaskResponse(TypedDict):
+    id: str
+    run_id: str
+    node_id: str
+    parent_task_id: str | None
+    status: TaskStatus
+    inputs: dict[str, Any] | None
+    outputs: dict[str, Any] | None
+    error: str | None
+    start_time: Time | None
+    end_time: Time | None
+    subworkflow: dict[str, Any] | None
+    subworkflow_output: dict[str, list[dict[str, Any]]] | None
+    attempt: int
+    usage: TaskUsage | None
+    logs: list[str] | None
+
+
+class RunResponse(TypedDict):
+    id: str
+    workflow_id: str
+    workflow_version_id: str
+    workflow_version: WorkflowVersion
+    status: RunStatus
+    start_time: Time
+    end_time: Time | None
+    initial_inputs: dict[str, Any] | None
+    outputs: Outputs | None
+    tasks: list[TaskResponse]
+    parent_run_id: str | None
+    run_type: RunType
+    output_file_id: str | None
+    input_dataset_id: str | None
+    message: str | None
+    duration: Annotated[float, Field(description="Seconds")]
+    percentage_complete: Annotated[float, Field(ge=0, le=100)]
+    row_index: int | None
+
+
+class Refusal(TypedDict):
+    """Why a request was not done."""
+
+    detail: Annotated[
+        str | list[Mistake], Field(description="A sentence; where the request itself is wrong, a list.")
+    ]
+    code: Annotated[str, Field(description="A stable word.")]
+    run: NotRequired[RunResponse]
+    problems: NotRequired[list[DefinitionProblem]]
+
+
+class Unfinished(TypedDict):
+    """A blocking run that has no outputs to answer (yet)."""
+
+    detail: str
+    code: Literal["paused", "running"]
+    run: RunResponse
+
+
+class PauseHistory(TypedDict):
+    id: str
+    run_id: str
+    node_id: str
+    pause_message: str | None
+    pause_time: Time
+    resume_time: Time | None
+    resume_user_id: str | None
+    resume_action: PauseAction | None
+    input_data: dict[str, Any] | None
+    comments: str | None
+    task_id: str
+    form: dict[str, Any] | None
+    assignees: list[str]
+    due_at: Time | None
+    on_timeout: str | None
+    resume_inputs: dict[str, Any] | None
+
+
+class PausedWorkflow(TypedDict):
+    run: RunResponse
+    current_pause: PauseHistory
+    workflow: dict[str, Any]
+
+
+class WorkflowResponse(TypedDict):
+    id: str
+    name: str
+    description: str | None
+    definition: dict[str, Any]
+    created_at: Time
+    updated_at: Time
+    facts: Annotated[
+        dict[str, Any], Field(description="{node id: what was found out about the node when it was saved}")
+    ]
+
+
+class OutputVariable(TypedDict):
+    node_id: str
+    node_title: str
+    variable_name: str
+    prefixed_variable: str
+
+
+class DatasetResponse(TypedDict):
+    id: str
+    name: str
+    description: str | None
+    filename: str
+    created_at: Time
+    updated_at: Time
+    format: str
+    columns: list[str]
+    rows: int
+    size: Annotated[int, Field(description="Bytes")]
+
+
+class OutputFileResponse(TypedDict):
+    id: str
+    file_name: str
+    created_at: Time
+    updated_at: Time
+    run_id: str
+    is_ready: bool
+
+
+class FileResponse(TypedDict):
+    path: str
+    name: str
+    size: Annotated[int, Field(description="Bytes")]
+    media_type: str
+
+
+class TemplateResponse(TypedDict):
+    name: str
+    description: str | None
+    features: list[str]
+    file_name: str
+
+
+class HealthResponse(TypedDict):
+    status: Literal["ok"]
