@@ -65,10 +65,14 @@ class Engine:
             await self.close()
             raise
 
-    async def close(self) -> None:
-        """Let running tasks end (up to 25 s), write what they gave, and let go of everything. Runs stay open."""
+    async def drain(self) -> None:
+        """Start nothing more, let running tasks end (up to 25 s) and write what they gave. Reads go on."""
         await self._timers.close()
         await self._house.dispatch.close()
+
+    async def close(self) -> None:
+        """Let running tasks end (up to 25 s), write what they gave, and let go of everything. Runs stay open."""
+        await self.drain()
         for closer in self._closers:
             await closer.close()
         await self._house.database.close()

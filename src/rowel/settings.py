@@ -1,0 +1,159 @@
+"""What the operator sets, from the environment and the command line. Read by `app` and `cli` only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rowel.core.errors import Invalid
+
+PREFIX = "ROWEL_"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+MIB = 1024**2
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
+_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_DATABASE_URL = re.compile(r"(?:postgresql|postgres)://.+|sqlite:///.+", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How one Rowel serves. Built by `from_environment`, which checks everything."""
+
+    host: str = "127.0.0.1"
+    #: 0: a free one.
+    port: int = 6080
+    #: The data directory: the database, datasets, outputs, uploads.
+    data: Path = Path("rowel-data")
+    #: A Postgres to use instead of the data directory's SQLite file. It may hold a password.
+    database_url: str | None = field(default=None, repr=False)
+    #: Names beside those of this machine under which browsers may reach the server.
+    allowed_hosts: tuple[str, ...] = ()
+    #: `host:port` that HTTP nodes may reach although they are private.
+    http_allow: tuple[str, ...] = ()
+    #: Where templates lie; None: those that come with Rowel.
+    templates: Path | None = None
+    #: Runs that move at a time, and runs that may wait for that.
+    slots: int = 256
+    queue_limit: int = 10_000
+    #: Bytes.
+    body_limit: int = 32 * MIB
+    definition_limit: int = 8 * MIB
+    upload_limit: int = 8 * 1024 * MIB
+    #: The variables that nodes may see: providers' keys and addresses.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], **overrides: Any) -> Settings:
+        """Read the `ROWEL_*` variables; an override that is not None counts instead of its variable.
+
+        A variable that is empty counts as not set. Raises `Invalid` with one sentence per wrong value.
+        """
+        problems: list[str] = []
+        values: dict[str, Any] = {"environment": _for_nodes(environ)}
+        for name, read in _READERS.items():
+            variable = PREFIX + name.upper()
+            given = overrides.get(name)
+            text = environ.get(variable, "").strip() if given is None else given
+            if text == "":
+                continue
+            try:
+                values[name] = read(text)
+            except ValueError as error:
+                problems.append(f"{variable} is {_shown(name, text)}; it must be {error}.")
+        if problems:
+            raise Invalid(" ".join(problems))
+        return cls(**values)
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """What a Host header may say; None: anything (the server listens beyond this machine, no names are set)."""
+        if self.host not in LOOPBACK and not self.allowed_hosts:
+            return None
+        return frozenset(
+            {"localhost", "127.0.0.1", "[::1]", _in_url(self.host), *map(_in_url, self.allowed_hosts)}
+        )
+
+    def url(self, port: int | None = None) -> str:
+        """Where the server is found on this machine; `port` is the one it got where the setting is 0."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
+        return f"http://{_in_url(host)}:{self.port if port is None else port}"
+
+
+def _for_nodes(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+
+
+def _shown(name: str, text: Any) -> str:
+    """The wrong value as a message may show it."""
+    return "no database's URL" if name == "database_url" else repr(str(text)[:128])
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host.lower()
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("a host name or an address such as 127.0.0.1")
+    return text.strip("[]")
+
+
+def _number(least: int, most: int, what: str) -> Callable[[Any], int]:
+    def read(text: Any) -> int:
+        if not re.fullmatch("[0-9]{1,19}", str(text)) or not least <= int(text) <= most:
+            raise ValueError(f"{what}, from {least:,} to {most:,}")
+        return int(text)
+
+    return read
+
+
+def _directory(text: str | Path) -> Path:
+    path = Path(text).expanduser()
+    if "\0" in str(path) or (path.exists() and not path.is_dir()):
+        raise ValueError("a directory")
+    return path
+
+
+def _database_url(text: str) -> str:
+    if not _DATABASE_URL.fullmatch(text):
+        raise ValueError("postgresql://user:password@host/database")
+    return text
+
+
+def _hosts(text: str | Iterable[str]) -> tuple[str, ...]:
+    return tuple(_host(item) for item in _items(text))
+
+
+def _hosts_and_ports(text: str | Iterable[str]) -> tuple[str, ...]:
+    items = tuple(_items(text))
+    for item in items:
+        found = _HOST_AND_PORT.fullmatch(item)
+        if found is None or not 1 <= int(found[1]) <= 65_535:
+            raise ValueError("host:port, several of them with commas between")
+    return items
+
+
+def _items(text: str | Iterable[str]) -> Iterator[str]:
+    parts = text.split(",") if isinstance(text, str) else text
+    return (part.strip() for part in parts if part.strip())
+
+
+_BYTES = _number(1, 2**50, "a number of bytes")
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "host": _host,
+    "port": _number(0, 65_535, "a port"),
+    "data": _directory,
+    "database_url": _database_url,
+    "allowed_hosts": _hosts,
+    "http_allow": _hosts_and_ports,
+    "templates": _directory,
+    "slots": _number(1, 100_000, "a number of runs"),
+    "queue_limit": _number(1, 10_000_000, "a number of runs"),
+    "body_limit": _BYTES,
+    "definition_limit": _BYTES,
+    "upload_limit": _BYTES,
+}
