@@ -66,7 +66,7 @@ Name = Annotated[
     Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": _NO_CONTROLS}),
 ]
 #: What people write at length. Nothing written is nothing.
-Remark = Annotated[str | None, AfterValidator(_none_if_empty), Field(max_length=LONGEST_TEXT)]
+Remark = Annotated[str | None, Field(max_length=LONGEST_TEXT), AfterValidator(_none_if_empty)]
 
 
 def _first_moment(text: Any) -> datetime:
