@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -17,14 +18,27 @@ FULL_ABI = 6
 #: The version from which on TCP can be refused (Linux 6.7). What is missing up to `FULL_ABI` seccomp refuses instead.
 LEAST_ABI = 4
 
-#: Memory that nobody counts, and doors to the kernel that no node needs.
-_REFUSED_CALLS: tuple[str, ...] = (
-    "memfd_create", "memfd_secret", "io_uring_setup", "userfaultfd", "perf_event_open", "bpf",
+#: What Landlock lets through: the marks on files (not their content), and watching them.
+_MARKS: tuple[str, ...] = (
+    "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat", "utimensat", "file_setattr", "flock",
+    "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr",
+    "removexattrat", "getxattr", "lgetxattr", "fgetxattr", "getxattrat", "listxattr", "llistxattr", "flistxattr",
+    "listxattrat", "inotify_init1", "inotify_add_watch", "fanotify_init", "name_to_handle_at", "open_by_handle_at",
+)  # fmt: skip
+#: The same by their older names, which only the x86 family has.
+_OLD_MARKS: tuple[str, ...] = (
+    "chmod", "chown", "lchown", "utime", "utimes", "futimesat", "inotify_init",
+)  # fmt: skip
+#: Memory that nobody counts, what would outlive the process, and doors to the kernel that no node needs.
+_DOORS: tuple[str, ...] = (
+    "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open", "add_key", "request_key", "keyctl",
+    "io_uring_setup", "userfaultfd", "perf_event_open", "bpf",
 )  # fmt: skip
 #: How other processes are reached, where Landlock doesn't refuse it.
 _SIGNALS = (
     "kill", "tkill", "pidfd_open", "pidfd_send_signal", "pidfd_getfd", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
 )  # fmt: skip
+_X86 = {"x86_64", "AMD64", "i686"}
 _OPEN_FILES = 64
 
 
@@ -53,7 +67,9 @@ def policy(memory_mib: int, processes: int) -> Sandbox:
     import sandlock
 
     options: dict[str, Any] = {}
-    refused = _REFUSED_CALLS
+    refused = _MARKS + _DOORS
+    if platform.machine() in _X86:
+        refused += _OLD_MARKS
     if sandlock.landlock_abi_version() < FULL_ABI:
         protection = sandlock.Protection
         options["allow_degraded"] = [
