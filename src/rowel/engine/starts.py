@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rowel.core import jsontext
 from rowel.core.errors import Invalid, InvalidInputs, NotFound
 from rowel.core.outcomes import Fields, StartChild
 from rowel.core.records import Run, RunID, Task
@@ -157,6 +158,7 @@ class Starts:
         for node_id, paths in files.items():
             given.setdefault(node_id, {})["files"] = list(paths)
         check_inputs(program, given, asks=asks)
+        _check_json(given)
         kept: Fields = await replace_data_uris(given, self._house.files)
         return kept
 
@@ -256,6 +258,13 @@ def _object(node_id: str, value: Any) -> Fields:
     if not isinstance(value, Mapping):
         raise InvalidInputs(f"initial_inputs: what is given to node {node_id[:128]!r} must be an object.")
     return value
+
+
+def _check_json(given: Mapping[str, Fields]) -> None:
+    try:
+        jsontext.dump(given)
+    except Invalid as error:
+        raise InvalidInputs(f"initial_inputs: {error.message}") from error
 
 
 def _checked_outputs(program: Program, given: Mapping[str, Any]) -> dict[str, Any]:

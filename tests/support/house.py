@@ -1,0 +1,172 @@
+"""Engines on one data directory, one after another: opened, closed, or dropped as a power cut drops them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rowel.core.records import Dataset, Event, Task
+from rowel.core.status import RunStatus, TaskStatus
+from rowel.engine.clock import Clock
+from rowel.engine.compose import build_engine
+from rowel.engine.engine import Engine
+from rowel.engine.views import RunView
+from rowel.files.store import FileStore
+from rowel.files.uploads import StoredBlobs
+from rowel.nodes import builtin
+from rowel.nodes.registry import Registry, find_builtin_types
+from tests.support.contexts import make_services
+from tests.support.fake_nodes import Stage
+from tests.support.streams import stream
+
+#: Seconds after which a test that waits for an engine fails.
+PATIENCE_S = 30.0
+
+
+class House:
+    """A data directory, the stage of its scripted nodes, and the engines that are open on it."""
+
+    def __init__(self, data: Path, stage: Stage, clock: Clock, database_url: str | None = None) -> None:
+        self.data = data
+        self.stage = stage
+        self.clock = clock
+        self._database_url = database_url
+        self._open: list[Engine] = []
+
+    async def open(self, **options: Any) -> Engine:
+        """Open one more engine; the one before it must have ended."""
+        engine = build_engine(
+            self.data,
+            database_url=self._database_url,
+            services=make_services(blobs=StoredBlobs(FileStore(str(self.data / "files")))),
+            registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
+            clock=self.clock,
+            **options,
+        )
+        await engine.open()
+        self._open.append(engine)
+        return engine
+
+    async def shut(self, engine: Engine) -> None:
+        """Close an engine as an operator does."""
+        self._open.remove(engine)
+        await engine.close()
+
+    async def crash(self, engine: Engine) -> None:
+        """End an engine as a power cut does: what is not in the store is gone."""
+        self._open.remove(engine)
+        inside = engine._house
+        inside.database.writer.write = _never  # type: ignore[method-assign, assignment]  # the power is off
+        await engine._timers.close()
+        inside.dispatch._is_draining = True
+        inside.dispatch._queue.clear()
+        moving = list(inside.dispatch._work)
+        for work in moving:
+            work.cancel()
+        await asyncio.gather(*moving, return_exceptions=True)
+        await inside.database.close()
+        assert engine._lock is not None
+        engine._lock.release()
+
+    async def restart(self, engine: Engine, **options: Any) -> Engine:
+        """Drop an engine and open the next one."""
+        await self.crash(engine)
+        return await self.open(**options)
+
+    async def close(self) -> None:
+        """Drop whatever is still open."""
+        for engine in list(self._open):
+            await self.crash(engine)
+
+
+class Fuse:
+    """Cuts an engine's power at one of the groups that it writes from now on.
+
+    `lands`: that group is in the store, though nobody hears of it; otherwise it is lost.
+    """
+
+    def __init__(self, engine: Engine, groups: int, *, lands: bool) -> None:
+        self.has_blown = asyncio.Event()
+        self._left = groups
+        self._lands = lands
+        self._writer = engine._house.database.writer
+        self._write = self._writer.write
+        self._writer.write = self._count  # type: ignore[method-assign]  # the one place that all writes pass
+
+    async def _count(self, *arguments: Any, **options: Any) -> Any:
+        self._left -= 1
+        if self._left > 0:
+            return await self._write(*arguments, **options)
+        if self._left == 0 and self._lands:
+            await self._write(*arguments, **options)
+        self.has_blown.set()
+        return await _never()
+
+
+async def _never(*arguments: Any, **options: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def save(engine: Engine, definition: Mapping[str, Any], name: str = "test") -> str:
+    """Keep a workflow; return its id."""
+    return str((await engine.create_workflow(name, definition)).id)
+
+
+async def upload(engine: Engine, content: str | bytes, filename: str = "rows.csv") -> Dataset:
+    """Keep a dataset."""
+    data = content.encode() if isinstance(content, str) else content
+    return await engine.add_dataset("rows", None, filename, stream(data))
+
+
+async def still(engine: Engine) -> None:
+    """Wait until nothing moves in this engine."""
+    dispatch = engine._house.dispatch
+    async with asyncio.timeout(PATIENCE_S):
+        while dispatch._work:
+            await asyncio.wait(dispatch._work)
+
+
+async def rested(engine: Engine, run_id: str) -> RunView:
+    """The run once nothing moves any more."""
+    await still(engine)
+    return await engine.get_run(run_id)
+
+
+async def started_and_rested(engine: Engine, definition: Mapping[str, Any], inputs: Any = None) -> RunView:
+    """Keep a workflow, start it, and return its run once nothing moves any more."""
+    run = await engine.start(await save(engine, definition), inputs)
+    return await rested(engine, run.run.id)
+
+
+async def reaches(engine: Engine, run_id: str, status: RunStatus) -> RunView:
+    """The run as soon as it has this status."""
+    async with asyncio.timeout(PATIENCE_S):
+        async for event in engine.events(run_id):
+            if event.kind == "run" and event.body["status"] == status:
+                view = await engine.get_run(run_id)
+                if view.run.status is status:
+                    return view
+    raise AssertionError(f"the run ended as {(await engine.get_run(run_id)).run.status}, not as {status}")
+
+
+async def all_of(events: AsyncIterator[Event]) -> list[Event]:
+    """Every event until the run has ended."""
+    async with asyncio.timeout(PATIENCE_S):
+        return [event async for event in events]
+
+
+async def text_of(engine: Engine, file_id: str | None) -> str:
+    """What an output file holds."""
+    _, parts = await engine.open_output(file_id or "")
+    return b"".join([part async for part in parts]).decode()
+
+
+def statuses(view: RunView) -> dict[str, TaskStatus]:
+    """{node id: status} of a run's top-level nodes."""
+    return {task.node_id: task.status for task in view.tasks if task.parent_path is None}
+
+
+def task_at(view: RunView, path: str) -> Task:
+    return next(task for task in view.tasks if task.path == path)
