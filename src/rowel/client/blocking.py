@@ -1,0 +1,391 @@
+"""Talks to a Rowel server, blocking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from rowel.client import operations, transport
+from rowel.client.errors import ConnectionLost, NotFound, StillRunning
+from rowel.client.messages import Answer, Operation, Request
+from rowel.client.models import (
+    Dataset,
+    Event,
+    OutputFile,
+    Pause,
+    PausedWorkflow,
+    Progress,
+    Run,
+    Version,
+    Workflow,
+)
+from rowel.client.operations import Inputs, Outputs
+from rowel.client.progress import is_about_progress, outputs_of, progress_of
+from rowel.client.streams import EventReader, pauses
+from rowel.client.words import Action
+
+T = TypeVar("T")
+
+_options = transport.options
+
+
+class Client:
+    """A Rowel server.
+
+    ```python
+    with Client("http://localhost:6080") as client:
+        outputs = client.run(workflow_id, {"input_node": {"ticket": "..."}})
+    ```
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:6080",
+        api_key: str | None = None,
+        *,
+        timeout: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`timeout` is how many seconds a call may go without a byte; `transport` is httpx's, for tests."""
+        self.base_url = base_url.rstrip("/")
+        self._http = httpx.Client(**_options(self.base_url, api_key, timeout), transport=transport)
+        self.workflows = Workflows(self)
+        self.datasets = Datasets(self)
+        self.outputs = OutputFiles(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def run(self, workflow_id: str, inputs: Inputs | None = None, *, timeout: float | None = None) -> Outputs:
+        """Run to the end and return {node id: outputs} of the COMPLETED nodes.
+
+        Raises `RunFailed` (`RunCanceled`), `RunPaused` where it waits for a person, `StillRunning` after `timeout`
+        seconds; all have `.run`, and the run goes on without you. Without a `timeout` it waits as long as it takes.
+        """
+        try:
+            return self.call(operations.run(workflow_id, inputs, timeout))
+        except StillRunning as late:
+            if timeout is not None:
+                raise
+            return LiveRun(self, late.run).outputs()
+
+    def start(
+        self, workflow_id: str, inputs: Inputs | None = None, *, parent_run_id: str | None = None
+    ) -> LiveRun:
+        """Accept a run and return at once. What is accepted ends, whatever happens."""
+        return LiveRun(self, self.call(operations.start(workflow_id, inputs, parent_run_id)))
+
+    def run_partial(
+        self,
+        workflow_id: str,
+        node_id: str,
+        inputs: Inputs | None = None,
+        partial_outputs: Inputs | None = None,
+    ) -> Outputs:
+        """Run one node and those of its ancestors that have no entry in `partial_outputs`."""
+        return self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+
+    def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
+        """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
+        file, dataset_id = Path(dataset), str(dataset)
+        if file.suffix:
+            dataset_id = (self.datasets.create(file.stem, file)).id
+        return LiveBatch(self, self.call(operations.start_batch(workflow_id, dataset_id, mini_batch_size)))
+
+    def decide(
+        self,
+        run_id: str,
+        action: Action | str,
+        *,
+        user_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        comments: str | None = None,
+        node_id: str | None = None,
+    ) -> Run:
+        """Answer a run's oldest open pause, or that of `node_id`: APPROVE, DECLINE or OVERRIDE.
+
+        Raises `Conflict` where nothing waits or somebody was faster.
+        """
+        return self.call(
+            operations.decide(
+                run_id, action, user_id=user_id, inputs=inputs, comments=comments, node_id=node_id
+            )
+        )
+
+    def cancel(self, run_id: str) -> Run:
+        """Cancel an open run. Raises `Conflict` where it has ended."""
+        return self.call(operations.cancel(run_id))
+
+    def get_run(self, run_id: str) -> Run:
+        return self.call(operations.get_run(run_id))
+
+    def runs(
+        self,
+        workflow_id: str | None = None,
+        *,
+        status: str | None = None,
+        run_type: str | None = None,
+        page: int = 1,
+        page_size: int = 10,
+    ) -> list[Run]:
+        """Runs, newest start first; without a workflow the newest `page_size` of all."""
+        return self.call(
+            operations.list_runs(
+                workflow_id, status=status, run_type=run_type, page=page, page_size=page_size
+            )
+        )
+
+    def attach(self, run_id: str) -> LiveBatch:
+        """Come back to a run or batch that was started earlier."""
+        return LiveBatch(self, self.get_run(run_id))
+
+    def paused(self, *, page: int = 1, page_size: int = 10) -> list[PausedWorkflow]:
+        """Runs that wait for a person, newest first."""
+        return self.call(operations.list_paused(page, page_size))
+
+    def pause_history(self, run_id: str) -> list[Pause]:
+        """All pauses a run ever had, newest first."""
+        return self.call(operations.pause_history(run_id))
+
+    def node_types(self) -> dict[str, Any]:
+        """The node types of the server, by category, each with the JSON Schema of its config."""
+        return self.call(operations.node_types())
+
+    def is_ready(self) -> bool:
+        """Whether a server answers and takes work."""
+        try:
+            answer = self.send(operations.is_ready().request)
+        except ConnectionLost:
+            return False
+        return not answer.is_refusal
+
+    def call(self, operation: Operation[T]) -> T:
+        """Send one operation's request and read its answer. Raises what its refusal means."""
+        answer = self.send(operation.request)
+        if answer.is_refusal:
+            raise answer.refusal()
+        return operation.read(answer)
+
+    def send(self, request: Request) -> Answer:
+        """Send a request. Raises `ConnectionLost`."""
+        arguments = transport.arguments(request)
+        try:
+            if request.upload is None:
+                return transport.answer(self._http.request(**arguments))
+            with request.upload.open("rb") as file:
+                files = {"file": (request.upload.name, file)}
+                return transport.answer(self._http.request(**arguments, files=files))
+        except httpx.TransportError as error:
+            raise transport.lost(error, self.base_url) from error
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[httpx.Response]:
+        """Send a request and hand over its answer while it arrives. Raises what a refusal means."""
+        try:
+            with self._http.stream(**transport.arguments(request)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise transport.answer(response).refusal()
+                yield response
+        except httpx.TransportError as error:
+            raise transport.lost(error, self.base_url) from error
+
+
+class Workflows:
+    """Workflows and their versions."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, definition: Mapping[str, Any], description: str | None = None) -> Workflow:
+        """Keep a workflow. Raises `InvalidRequest` listing every problem of the definition."""
+        return self._client.call(operations.create_workflow(name, definition, description))
+
+    def get(self, workflow_id: str) -> Workflow:
+        return self._client.call(operations.get_workflow(workflow_id))
+
+    def find(self, id_or_name: str) -> list[Workflow]:
+        """The workflow with this id, or all that have this name."""
+        try:
+            return [self.get(id_or_name)]
+        except NotFound:
+            return [found for found in self.every() if found.name == id_or_name]
+
+    def list(self, *, page: int = 1, page_size: int = 10) -> list[Workflow]:
+        """Workflows, newest first."""
+        return self._client.call(operations.list_workflows(page, page_size))
+
+    def every(self) -> Iterator[Workflow]:
+        """All workflows, newest first, page by page."""
+        page = 1
+        while found := self.list(page=page, page_size=operations.PAGE_SIZE):
+            yield from found
+            page += 1
+
+    def update(
+        self,
+        workflow_id: str,
+        name: str,
+        definition: Mapping[str, Any],
+        description: str | None = None,
+    ) -> Workflow:
+        """Replace a workflow; runs that have begun keep their version."""
+        return self._client.call(operations.update_workflow(workflow_id, name, definition, description))
+
+    def delete(self, workflow_id: str) -> None:
+        """Take a workflow off the shelf; its runs stay."""
+        return self._client.call(operations.delete_workflow(workflow_id))
+
+    def duplicate(self, workflow_id: str) -> Workflow:
+        return self._client.call(operations.duplicate_workflow(workflow_id))
+
+    def versions(self, workflow_id: str) -> Sequence[Version]:
+        """The versions that runs have made, newest first."""
+        return self._client.call(operations.list_versions(workflow_id))
+
+
+class Datasets:
+    """Datasets: rows for batches."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, file: str | Path, description: str | None = None) -> Dataset:
+        """Upload a CSV, JSONL or Parquet file. Raises `InvalidRequest` naming what can't be read."""
+        return self._client.call(operations.upload_dataset(name, Path(file), description))
+
+    def list(self) -> list[Dataset]:
+        """All datasets, newest first."""
+        return self._client.call(operations.list_datasets())
+
+    def get(self, dataset_id: str) -> Dataset:
+        return self._client.call(operations.get_dataset(dataset_id))
+
+    def delete(self, dataset_id: str) -> None:
+        return self._client.call(operations.delete_dataset(dataset_id))
+
+
+class OutputFiles:
+    """Output files: what batches wrote."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self) -> list[OutputFile]:
+        """All output files, newest first."""
+        return self._client.call(operations.list_outputs())
+
+    def get(self, file_id: str) -> OutputFile:
+        return self._client.call(operations.get_output(file_id))
+
+    def download(self, file_id: str, target: str | Path) -> Path:
+        """Write the file to `target`. Raises `Conflict` while its batch is open."""
+        target = Path(target)
+        with self._client.stream(operations.download_output(file_id)) as response, target.open("wb") as file:
+            for part in response.iter_bytes():
+                file.write(part)
+        return target
+
+    def delete(self, file_id: str) -> None:
+        return self._client.call(operations.delete_output(file_id))
+
+
+class LiveRun:
+    """A run that was started. `run` is how it was last seen."""
+
+    def __init__(self, client: Client, run: Run) -> None:
+        self._client = client
+        self.run = run
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    def refresh(self) -> Run:
+        """Look at the run again."""
+        self.run = self._client.get_run(self.id)
+        return self.run
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Return the run once it has ended or waits for a person. Raises `StillRunning` after `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        for event in self.events():
+            if event.run_status is not None and (self.refresh()).status.is_resting:
+                return self.run
+            if end is not None and time.monotonic() > end:
+                raise StillRunning(self.refresh())
+        return self.refresh()
+
+    def outputs(self) -> Outputs:
+        """Wait for the run and return its outputs. Raises like `Client.run`."""
+        return outputs_of(self.wait())
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """The run's events, each once and in order, until it has ended; also over lost connections and restarts."""
+        reader, waits = EventReader(after), pauses()
+        while True:
+            try:
+                with self._client.stream(operations.events(self.id, reader.newest)) as response:
+                    for line in response.iter_lines():
+                        event = reader.read(line)
+                        if event is not None:
+                            waits = pauses()
+                            yield event
+                if (self.refresh()).status.is_final:
+                    return
+            except ConnectionLost:
+                wait_s = next(waits, None)
+                if wait_s is None:
+                    raise
+                time.sleep(wait_s)
+
+    def cancel(self) -> Run:
+        """Cancel the run. Raises `Conflict` where it has ended."""
+        self.run = self._client.cancel(self.id)
+        return self.run
+
+    def decide(
+        self,
+        action: Action | str,
+        *,
+        user_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        comments: str | None = None,
+        node_id: str | None = None,
+    ) -> Run:
+        """Answer the run's oldest open pause, or that of `node_id`."""
+        self.run = self._client.decide(
+            self.id, action, user_id=user_id, inputs=inputs, comments=comments, node_id=node_id
+        )
+        return self.run
+
+
+class LiveBatch(LiveRun):
+    """A batch that was started."""
+
+    def progress(self) -> Iterator[Progress]:
+        """How far the batch has come, after each change, until it rests."""
+        for event in self.events():
+            if event.kind == "batch":
+                yield progress_of(event)
+            if is_about_progress(event) and (self.refresh()).status.is_resting:
+                return
+
+    def download(self, target: str | Path) -> Path:
+        """Write the output file, one line of JSON for each row, to `target`."""
+        return self._client.outputs.download(self.run.output_file_id or "", target)

@@ -1,0 +1,273 @@
+"""Every call of the API as a pure value: what is sent, and how the answer is read. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rowel.client.errors import RunPaused, StillRunning, UnexpectedAnswer
+from rowel.client.messages import Answer, Operation, Request, path
+from rowel.client.models import (
+    Dataset,
+    Fields,
+    Model,
+    OutputFile,
+    Pause,
+    PausedWorkflow,
+    Run,
+    Version,
+    Workflow,
+)
+from rowel.client.words import Action, Status
+
+M = TypeVar("M", bound=Model)
+
+Inputs = Mapping[str, Mapping[str, Any]]
+Outputs = dict[str, Fields]
+
+#: What the server sends on one page at most.
+PAGE_SIZE = 100
+#: The server sends a sign of life on an event stream more often than this.
+SILENCE_S = 60.0
+#: Seconds a blocking call gets beyond the time that the server was given.
+MARGIN_S = 30.0
+#: Seconds the server waits where nobody says how long.
+SERVER_WAIT_S = 300.0
+
+
+def one(model: type[M]) -> Callable[[Answer], M]:
+    """Reads one object."""
+    return lambda answer: model.from_wire(_object(answer.json()))
+
+
+def many(model: type[M]) -> Callable[[Answer], list[M]]:
+    """Reads a list of objects."""
+    return lambda answer: [model.from_wire(_object(item)) for item in _list(answer.json())]
+
+
+def nothing(_: Answer) -> None:
+    """Reads an answer that says no more than its status."""
+
+
+def outputs(answer: Answer) -> Outputs:
+    """Reads a blocking run's outputs. Raises `RunPaused` or `StillRunning` where there are none yet."""
+    told = _object(answer.json())
+    if answer.status != 202:
+        return told
+    run = Run.from_wire(_object(told.get("run")))
+    if run.status is Status.PAUSED:
+        raise RunPaused(run)
+    raise StillRunning(run)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UnexpectedAnswer(f"the answer holds {type(value).__name__} where an object should be")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise UnexpectedAnswer(f"the answer holds {type(value).__name__} where a list should be")
+    return value
+
+
+def _page(page: int, page_size: int) -> dict[str, int]:
+    return {"page": page, "page_size": page_size}
+
+
+def _without_none(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def create_workflow(name: str, definition: Mapping[str, Any], description: str | None) -> Operation[Workflow]:
+    body = _without_none(name=name, definition=definition, description=description)
+    return Operation(request=Request(method="POST", path=path("wf"), body=body), read=one(Workflow))
+
+
+def get_workflow(workflow_id: str) -> Operation[Workflow]:
+    return Operation(request=Request(method="GET", path=path("wf", workflow_id)), read=one(Workflow))
+
+
+def list_workflows(page: int, page_size: int) -> Operation[list[Workflow]]:
+    request = Request(method="GET", path=path("wf"), query=_page(page, page_size))
+    return Operation(request=request, read=many(Workflow))
+
+
+def update_workflow(
+    workflow_id: str, name: str, definition: Mapping[str, Any], description: str | None
+) -> Operation[Workflow]:
+    body = _without_none(name=name, definition=definition, description=description)
+    return Operation(
+        request=Request(method="PUT", path=path("wf", workflow_id), body=body), read=one(Workflow)
+    )
+
+
+def delete_workflow(workflow_id: str) -> Operation[None]:
+    return Operation(request=Request(method="DELETE", path=path("wf", workflow_id)), read=nothing)
+
+
+def duplicate_workflow(workflow_id: str) -> Operation[Workflow]:
+    return Operation(
+        request=Request(method="POST", path=path("wf", workflow_id, "duplicate"), body={}),
+        read=one(Workflow),
+    )
+
+
+def list_versions(workflow_id: str) -> Operation[list[Version]]:
+    return Operation(
+        request=Request(method="GET", path=path("wf", workflow_id, "versions")), read=many(Version)
+    )
+
+
+def run(workflow_id: str, inputs: Inputs | None, timeout: float | None) -> Operation[Outputs]:
+    wait_s = SERVER_WAIT_S if timeout is None else timeout
+    request = Request(
+        method="POST",
+        path=path("wf", workflow_id, "run"),
+        query={"timeout": wait_s},
+        body=_without_none(initial_inputs=inputs),
+        silence_s=wait_s + MARGIN_S,
+    )
+    return Operation(request=request, read=outputs)
+
+
+def run_partial(
+    workflow_id: str, node_id: str, inputs: Inputs | None, partial_outputs: Inputs | None
+) -> Operation[Outputs]:
+    request = Request(
+        method="POST",
+        path=path("wf", workflow_id, "run_partial"),
+        body=_without_none(node_id=node_id, initial_inputs=inputs, partial_outputs=partial_outputs),
+        silence_s=SERVER_WAIT_S + MARGIN_S,
+    )
+    return Operation(request=request, read=outputs)
+
+
+def start(workflow_id: str, inputs: Inputs | None, parent_run_id: str | None) -> Operation[Run]:
+    body = _without_none(initial_inputs=inputs, parent_run_id=parent_run_id)
+    return Operation(
+        request=Request(method="POST", path=path("wf", workflow_id, "start_run"), body=body), read=one(Run)
+    )
+
+
+def start_batch(workflow_id: str, dataset_id: str, mini_batch_size: int) -> Operation[Run]:
+    body = {"dataset_id": dataset_id, "mini_batch_size": mini_batch_size}
+    return Operation(
+        request=Request(method="POST", path=path("wf", workflow_id, "start_batch_run"), body=body),
+        read=one(Run),
+    )
+
+
+def decide(
+    run_id: str,
+    action: Action | str,
+    *,
+    user_id: str,
+    inputs: Mapping[str, Any] | None,
+    comments: str | None,
+    node_id: str | None,
+) -> Operation[Run]:
+    body = _without_none(action=str(Action(action)), user_id=user_id, inputs=inputs or {}, comments=comments)
+    request = Request(
+        method="POST",
+        path=path("wf", "process_pause_action", run_id),
+        query={"node_id": node_id},
+        body=body,
+    )
+    return Operation(request=request, read=one(Run))
+
+
+def cancel(run_id: str) -> Operation[Run]:
+    return Operation(
+        request=Request(method="POST", path=path("wf", "cancel_workflow", run_id), body={}), read=one(Run)
+    )
+
+
+def get_run(run_id: str) -> Operation[Run]:
+    return Operation(request=Request(method="GET", path=path("run", run_id)), read=one(Run))
+
+
+def list_runs(
+    workflow_id: str | None,
+    *,
+    status: str | None,
+    run_type: str | None,
+    page: int,
+    page_size: int,
+) -> Operation[list[Run]]:
+    wanted = {"status": status, "run_type": run_type}
+    if workflow_id is None:
+        request = Request(method="GET", path=path("run"), query={**wanted, "limit": page_size})
+    else:
+        request = Request(
+            method="GET", path=path("wf", workflow_id, "runs"), query={**wanted, **_page(page, page_size)}
+        )
+    return Operation(request=request, read=many(Run))
+
+
+def list_paused(page: int, page_size: int) -> Operation[list[PausedWorkflow]]:
+    request = Request(method="GET", path=path("wf", "paused_workflows"), query=_page(page, page_size))
+    return Operation(request=request, read=many(PausedWorkflow))
+
+
+def pause_history(run_id: str) -> Operation[list[Pause]]:
+    return Operation(
+        request=Request(method="GET", path=path("wf", "pause_history", run_id)), read=many(Pause)
+    )
+
+
+def upload_dataset(name: str, file: Path, description: str | None) -> Operation[Dataset]:
+    request = Request(
+        method="POST",
+        path=path("ds"),
+        query={"name": name, "description": description},
+        upload=file,
+        silence_s=SERVER_WAIT_S,
+    )
+    return Operation(request=request, read=one(Dataset))
+
+
+def list_datasets() -> Operation[list[Dataset]]:
+    return Operation(request=Request(method="GET", path=path("ds")), read=many(Dataset))
+
+
+def get_dataset(dataset_id: str) -> Operation[Dataset]:
+    return Operation(request=Request(method="GET", path=path("ds", dataset_id)), read=one(Dataset))
+
+
+def delete_dataset(dataset_id: str) -> Operation[None]:
+    return Operation(request=Request(method="DELETE", path=path("ds", dataset_id)), read=nothing)
+
+
+def list_outputs() -> Operation[list[OutputFile]]:
+    return Operation(request=Request(method="GET", path=path("of")), read=many(OutputFile))
+
+
+def get_output(file_id: str) -> Operation[OutputFile]:
+    return Operation(request=Request(method="GET", path=path("of", file_id)), read=one(OutputFile))
+
+
+def delete_output(file_id: str) -> Operation[None]:
+    return Operation(request=Request(method="DELETE", path=path("of", file_id)), read=nothing)
+
+
+def download_output(file_id: str) -> Request:
+    return Request(method="GET", path=path("of", file_id, "download"), silence_s=SILENCE_S)
+
+
+def node_types() -> Operation[dict[str, Any]]:
+    return Operation(
+        request=Request(method="GET", path=path("node", "supported_types")),
+        read=lambda answer: _object(answer.json()),
+    )
+
+
+def events(run_id: str, after: int) -> Request:
+    headers = {"Accept": "text/event-stream", **({"Last-Event-ID": str(after)} if after else {})}
+    return Request(method="GET", path=path("run", run_id, "events"), headers=headers, silence_s=SILENCE_S)
+
+
+def is_ready() -> Operation[None]:
+    return Operation(request=Request(method="GET", path="/health/ready"), read=nothing)

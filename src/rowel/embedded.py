@@ -1,0 +1,422 @@
+"""Rowel in your own process: the engine without a server, with the methods of the client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rowel.client import models
+from rowel.client.errors import StillRunning
+from rowel.client.progress import outputs_of
+from rowel.client.words import Action, Status
+from rowel.core import records
+from rowel.core.status import PauseAction, RunStatus, RunType
+from rowel.engine.compose import build_engine
+from rowel.engine.engine import Engine
+from rowel.engine.views import RunView
+from rowel.engine.workflows import KEEP
+from rowel.store.runs import Filter
+
+Inputs = Mapping[str, Mapping[str, Any]]
+
+#: Bytes read from a dataset's file at a time.
+PART = 1024 * 1024
+
+
+class Rowel:
+    """The engine in this process, for as long as the `async with` block lasts.
+
+    ```python
+    async with Rowel("./data") as rowel:
+        workflow = await rowel.workflows.create("triage", definition)
+        outputs = await rowel.run(workflow.id, {"input_node": {"ticket": "..."}})
+    ```
+
+    `location` is a data directory, made where it is missing, or a `postgresql://` URL (then `data` is where files
+    lie). One directory has one engine: a second one raises `Conflict` naming the first. Runs that were open when
+    the last engine on it ended go on at once.
+    """
+
+    def __init__(
+        self,
+        location: str | Path = "./rowel-data",
+        *,
+        data: str | Path = "./rowel-data",
+        environment: Mapping[str, str] | None = None,
+        http_allow: Sequence[str] = (),
+    ) -> None:
+        """`environment` holds the providers' keys and addresses (this process's own where None); `http_allow` the
+        `host:port` that HTTP nodes may reach although private."""
+        is_postgres = str(location).startswith(("postgresql://", "postgres://"))
+        self._engine = build_engine(
+            Path(data if is_postgres else location),
+            database_url=str(location) if is_postgres else None,
+            environment=os.environ if environment is None else environment,
+            http_allow=http_allow,
+        )
+        self.workflows = Workflows(self._engine)
+        self.datasets = Datasets(self._engine)
+
+    async def __aenter__(self) -> Self:
+        await self._engine.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let running tasks end (up to 25 s) and let go of the data. Open runs go on with the next engine."""
+        await self._engine.close()
+
+    async def run(
+        self, workflow_id: str, inputs: Inputs | None = None, *, timeout: float | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Run to the end and return {node id: outputs} of the COMPLETED nodes.
+
+        Raises `RunFailed` (`RunCanceled` where it was canceled), `RunPaused` where it waits for a person, and
+        `StillRunning` after `timeout` seconds; all have `.run`, and the run goes on without you.
+        """
+        seen = await self._engine.run(workflow_id, inputs, timeout_s=_seconds(timeout))
+        return outputs_of(_run(seen, self._engine))
+
+    async def start(self, workflow_id: str, inputs: Inputs | None = None) -> LiveRun:
+        """Accept a run and return at once. What is accepted ends, whatever happens to this process."""
+        return LiveRun(self._engine, await self._engine.start(workflow_id, inputs))
+
+    async def run_partial(
+        self,
+        workflow_id: str,
+        node_id: str,
+        inputs: Inputs | None = None,
+        partial_outputs: Inputs | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Run one node and those of its ancestors that have no entry in `partial_outputs`."""
+        seen = await self._engine.run_partial(
+            workflow_id, node_id, inputs, partial_outputs, timeout_s=_seconds(timeout)
+        )
+        return outputs_of(_run(seen, self._engine))
+
+    async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
+        """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
+        path = Path(dataset)
+        dataset_id = str(dataset)
+        if path.suffix:
+            dataset_id = (await self.datasets.create(path.stem, path)).id
+        return LiveBatch(
+            self._engine, await self._engine.start_batch(workflow_id, dataset_id, mini_batch_size)
+        )
+
+    async def decide(
+        self,
+        run_id: str,
+        action: str,
+        *,
+        user_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        comments: str | None = None,
+        node_id: str | None = None,
+    ) -> models.Run:
+        """Answer a run's oldest open pause, or that of `node_id`: APPROVE, DECLINE or OVERRIDE.
+
+        Raises `Conflict` where nothing waits or somebody was faster, and `InvalidForm` where `inputs` don't fit.
+        """
+        seen = await self._engine.decide(
+            run_id, PauseAction(action), inputs or {}, user_id, comments, node_id=node_id
+        )
+        return _run(seen, self._engine)
+
+    async def cancel(self, run_id: str) -> models.Run:
+        """Cancel an open run. Raises `Conflict` where it has ended."""
+        return _run(await self._engine.cancel(run_id), self._engine)
+
+    async def get_run(self, run_id: str) -> models.Run:
+        return _run(await self._engine.get_run(run_id), self._engine)
+
+    async def runs(
+        self,
+        workflow_id: str | None = None,
+        *,
+        status: str | None = None,
+        run_type: str | None = None,
+        page: int = 1,
+        page_size: int = 10,
+    ) -> list[models.Run]:
+        """Runs, newest start first. Partial runs show only when `run_type` asks for them."""
+        wanted = Filter(
+            workflow_id=workflow_id,
+            statuses=() if status is None else (RunStatus(status),),
+            run_type=None if run_type is None else RunType(run_type),
+        )
+        found = await self._engine.list_runs(wanted, limit=page_size, offset=(page - 1) * page_size)
+        return [_run(seen, self._engine) for seen in found]
+
+    async def paused(self, *, page: int = 1, page_size: int = 10) -> list[models.PausedWorkflow]:
+        """Runs that wait for a person, newest first."""
+        found = await self._engine.paused(limit=page_size, offset=(page - 1) * page_size)
+        return [
+            models.PausedWorkflow(
+                run=_run(seen, self._engine),
+                current_pause=_pause(pause),
+                workflow=dict(seen.version.definition),
+            )
+            for seen, pause in found
+        ]
+
+    async def pause_history(self, run_id: str) -> list[models.Pause]:
+        """All pauses a run ever had, newest first."""
+        return [_pause(pause) for pause in await self._engine.pause_history(run_id)]
+
+    def node_types(self) -> dict[str, list[dict[str, Any]]]:
+        """The node types that are installed, by category, each with the JSON Schema of its config."""
+        return self._engine.registry.describe()
+
+
+class Workflows:
+    """Workflows and their versions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def create(
+        self, name: str, definition: Mapping[str, Any], description: str | None = None
+    ) -> models.Workflow:
+        """Check and keep a workflow. Raises `InvalidDefinition` with every problem."""
+        return _workflow(await self._engine.create_workflow(name, definition, description))
+
+    async def get(self, workflow_id: str) -> models.Workflow:
+        return _workflow(await self._engine.get_workflow(workflow_id))
+
+    async def list(self, *, page: int = 1, page_size: int = 10) -> list[models.Workflow]:
+        """Workflows, newest first."""
+        found = await self._engine.list_workflows(limit=page_size, offset=(page - 1) * page_size)
+        return [_workflow(workflow) for workflow in found]
+
+    async def update(
+        self,
+        workflow_id: str,
+        name: str,
+        definition: Mapping[str, Any],
+        description: str | None = None,
+    ) -> models.Workflow:
+        """Replace a workflow; runs that have begun keep their version. Without a description the old one stays."""
+        kept = KEEP if description is None else description
+        return _workflow(await self._engine.update_workflow(workflow_id, name, definition, kept))
+
+    async def delete(self, workflow_id: str) -> None:
+        """Take a workflow off the shelf; its runs stay."""
+        await self._engine.delete_workflow(workflow_id)
+
+    async def duplicate(self, workflow_id: str) -> models.Workflow:
+        return _workflow(await self._engine.duplicate_workflow(workflow_id))
+
+    async def versions(self, workflow_id: str) -> Sequence[models.Version]:
+        """The versions that runs have made, newest first."""
+        return [_version(version) for version in await self._engine.list_versions(workflow_id)]
+
+
+class Datasets:
+    """Datasets: rows for batches."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def create(self, name: str, path: str | Path, description: str | None = None) -> models.Dataset:
+        """Keep a CSV, JSONL or Parquet file. Raises `InvalidDataset` naming what can't be read."""
+        path = Path(path)
+        return _dataset(await self._engine.add_dataset(name, description, path.name, _parts(path)))
+
+    async def list(self) -> list[models.Dataset]:
+        """All datasets, newest first."""
+        return [_dataset(dataset) for dataset in await self._engine.list_datasets()]
+
+    async def get(self, dataset_id: str) -> models.Dataset:
+        return _dataset(await self._engine.get_dataset(dataset_id))
+
+    async def delete(self, dataset_id: str) -> None:
+        await self._engine.delete_dataset(dataset_id)
+
+
+class LiveRun:
+    """A run that was started here. `run` is how it was last seen."""
+
+    def __init__(self, engine: Engine, seen: RunView) -> None:
+        self._engine = engine
+        self.run = _run(seen, engine)
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    async def refresh(self) -> models.Run:
+        """Look at the run again."""
+        self.run = _run(await self._engine.get_run(self.id), self._engine)
+        return self.run
+
+    async def wait(self, timeout: float | None = None) -> models.Run:
+        """Return the run once it has ended or waits for a person. Raises `StillRunning` after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                async for event in self._engine.events(self.id):
+                    if event.kind == "run" and (await self.refresh()).status.is_resting:
+                        break
+        except TimeoutError:
+            raise StillRunning(await self.refresh()) from None
+        return await self.refresh()
+
+    async def events(self, after: int = 0) -> AsyncIterator[models.Event]:
+        """The run's events, each once and in order, until it has ended."""
+        async for event in self._engine.events(self.id, after):
+            yield models.Event(event.number, event.kind, event.body)
+
+    async def cancel(self) -> models.Run:
+        """Cancel the run. Raises `Conflict` where it has ended."""
+        self.run = _run(await self._engine.cancel(self.id), self._engine)
+        return self.run
+
+
+class LiveBatch(LiveRun):
+    """A batch that was started here."""
+
+    async def progress(self) -> AsyncIterator[models.Progress]:
+        """How far the batch has come, now and after each change, until it rests."""
+        async for event in self._engine.events(self.id):
+            if event.kind not in ("run", "batch"):
+                continue
+            seen = await self._engine.get_run(self.id)
+            if seen.batch is not None:
+                yield _progress(seen.batch)
+            if seen.run.status.is_final or seen.run.status is RunStatus.PAUSED:
+                return
+
+    async def download(self, path: str | Path) -> Path:
+        """Write the output file, one line of JSON for each row. Raises `Conflict` while the batch is open."""
+        _, parts = await self._engine.open_output(self.run.output_file_id or "")
+        path = Path(path)
+        with path.open("wb") as file:  # noqa: ASYNC230  # appending to a local file does not block for long
+            async for part in parts:
+                file.write(part)
+        return path
+
+
+async def _parts(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while part := await asyncio.to_thread(file.read, PART):
+            yield part
+
+
+def _seconds(timeout: float | None) -> float:
+    """Without a limit a wait may last as long as an event loop can count."""
+    return 10.0**9 if timeout is None else timeout
+
+
+def _run(seen: RunView, engine: Engine) -> models.Run:
+    run = seen.run
+    return models.Run(
+        id=run.id,
+        workflow_id=run.workflow_id,
+        workflow_version_id=run.version_id,
+        workflow_version=run.version,
+        status=Status(run.status),
+        start_time=run.start_time,
+        end_time=run.end_time,
+        run_type=run.run_type,
+        initial_inputs=_plain(run.initial_inputs),
+        outputs=_plain(seen.outputs),
+        tasks=tuple(_task(seen, task) for task in seen.tasks),
+        parent_run_id=run.parent_run_id,
+        output_file_id=run.output_file_id,
+        input_dataset_id=run.input_dataset_id,
+        message=run.message,
+        duration=seen.duration_s(engine.now()),
+        percentage_complete=seen.percentage_complete,
+    )
+
+
+def _task(seen: RunView, task: records.Task) -> models.Task:
+    return models.Task(
+        id=task.id,
+        run_id=task.run_id,
+        node_id=task.node_id,
+        parent_task_id=task.parent_task_id,
+        status=Status(task.status),
+        inputs=_plain(task.inputs),
+        outputs=_plain(task.outputs),
+        error=task.error,
+        start_time=task.start_time,
+        end_time=task.end_time,
+        subworkflow=_plain(seen.body(task)),
+        subworkflow_output=_plain(seen.body_outputs(task)),
+    )
+
+
+def _pause(pause: records.Pause) -> models.Pause:
+    return models.Pause(
+        id=pause.id,
+        run_id=pause.run_id,
+        node_id=pause.node_id,
+        pause_time=pause.pause_time,
+        pause_message=pause.message,
+        input_data=_plain(pause.input_data),
+        resume_time=pause.resume_time,
+        resume_user_id=pause.resume_user_id,
+        resume_action=None if pause.resume_action is None else Action(pause.resume_action),
+        comments=pause.comments,
+    )
+
+
+def _workflow(workflow: records.Workflow) -> models.Workflow:
+    return models.Workflow(
+        id=workflow.id,
+        name=workflow.name,
+        definition=dict(workflow.definition),
+        description=workflow.description,
+        created_at=workflow.created_at,
+        updated_at=workflow.updated_at,
+    )
+
+
+def _version(version: records.Version) -> models.Version:
+    return models.Version(
+        version=version.version,
+        name=version.name,
+        definition=dict(version.definition),
+        definition_hash=version.definition_hash,
+        description=version.description,
+        created_at=version.created_at,
+        updated_at=version.updated_at,
+    )
+
+
+def _dataset(dataset: records.Dataset) -> models.Dataset:
+    return models.Dataset(
+        id=dataset.id,
+        name=dataset.name,
+        filename=dataset.filename,
+        description=dataset.description,
+        created_at=dataset.created_at,
+        updated_at=dataset.updated_at,
+    )
+
+
+def _progress(batch: records.Batch) -> models.Progress:
+    return models.Progress(
+        total=batch.total,
+        queued=batch.total - batch.cursor,
+        running=max(0, batch.cursor - batch.settled - batch.paused),
+        completed=batch.completed,
+        failed=batch.failed,
+        canceled=batch.canceled,
+        paused=batch.paused,
+    )
+
+
+def _plain(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else dict(value)
