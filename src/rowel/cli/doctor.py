@@ -1,0 +1,165 @@
+"""Looks whether everything is in place, and says what to do where it isn't."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rowel.cli.exits import Exit, fail
+from rowel.cli.looks import console
+from rowel.cli.server import AsJson, print_json
+from rowel.client import Client
+
+if TYPE_CHECKING:
+    from rowel.settings import Settings
+
+#: The variables that hold providers' keys; their values are never shown.
+KEYS = (
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "GROQ_API_KEY",
+    "MISTRAL_API_KEY",
+    "FIRECRAWL_API_KEY",
+    "SLACK_BOT_TOKEN",
+)
+
+
+class Level(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was looked at, how it is, and what to do about it."""
+
+    check: str
+    level: Level
+    message: str
+    remedy: str | None = None
+
+
+def doctor(
+    data: Annotated[Path | None, typer.Option(help="ROWEL_DATA, else ./rowel-data.")] = None,
+    port: Annotated[int | None, typer.Option(help="ROWEL_PORT, else 6080.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the data directory, the database, the sandboxes, provider keys and the port."""
+    from rowel.core.errors import Invalid
+    from rowel.settings import Settings
+
+    try:
+        settings = Settings.from_environment(os.environ, data=data, port=port)
+    except Invalid as error:
+        fail(error.message, Exit.USAGE)
+    findings = [finding for look in CHECKS for finding in look(settings)]
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _print(findings)
+    if any(finding.level is Level.PROBLEM for finding in findings):
+        raise typer.Exit(Exit.UNAVAILABLE)
+
+
+def check_data(settings: Settings) -> Iterator[Finding]:
+    """The data directory can be written."""
+    place = settings.data if settings.data.exists() else settings.data.absolute().parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        remedy = f"Make {place} writable, or choose another directory by ROWEL_DATA."
+        yield Finding("data directory", Level.PROBLEM, f"{place} can't be written: {error}", remedy)
+        return
+    state = "is there and can be written" if settings.data.exists() else "will be made at the first start"
+    yield Finding("data directory", Level.OK, f"{settings.data} {state}")
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    """The database opens, and SQLite's file is whole."""
+    from rowel.store.health import examine
+
+    file = settings.data / "rowel.db"
+    if settings.database_url is None and not file.exists():
+        yield Finding("database", Level.OK, "none yet; it will be made at the first start")
+        return
+    problem = examine(settings.database_url or f"sqlite:///{file}")
+    if problem is None:
+        yield Finding("database", Level.OK, "opens and is whole")
+    else:
+        remedy = "Restore a backup, or see what holds it; nothing was changed."
+        yield Finding("database", Level.PROBLEM, problem, remedy)
+
+
+def check_sandbox(_: Settings) -> Iterator[Finding]:
+    """Python nodes can be confined here."""
+    from rowel.nodes.clients.sandbox import PooledSandbox
+
+    for name, told in PooledSandbox().describe().items():
+        if told == "works":
+            yield Finding(f"sandbox {name}", Level.OK, "works")
+        else:
+            remedy = "Python nodes that need it are refused; everyday Python runs in monty."
+            yield Finding(f"sandbox {name}", Level.WARNING, told, remedy)
+
+
+def check_keys(settings: Settings) -> Iterator[Finding]:
+    """Which providers' keys are set."""
+    found = [name for name in KEYS if settings.environment.get(name)]
+    if found:
+        yield Finding("provider keys", Level.OK, f"set: {', '.join(found)}")
+    else:
+        remedy = "Set OPENAI_API_KEY (or another provider's) to run nodes that call models."
+        yield Finding("provider keys", Level.WARNING, "none is set", remedy)
+
+
+def check_port(settings: Settings) -> Iterator[Finding]:
+    """The port is free, or a Rowel answers there."""
+    url = settings.url()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            yield _port_in_use(url, settings.port)
+            return
+    yield Finding("port", Level.OK, f"{settings.port} is free")
+
+
+def _port_in_use(url: str, port: int) -> Finding:
+    with Client(url, timeout=2.0) as client:
+        if client.is_ready():
+            return Finding("port", Level.OK, f"a Rowel answers at {url}")
+    remedy = "Choose another by ROWEL_PORT, or end what listens there."
+    return Finding("port", Level.PROBLEM, f"{port} is taken by something else", remedy)
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    check_data,
+    check_database,
+    check_sandbox,
+    check_keys,
+    check_port,
+)
+
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+
+
+def _print(findings: list[Finding]) -> None:
+    for finding in findings:
+        console.print(f"[{_STYLES[finding.level]}]{finding.level:8}[/] [bold]{finding.check}[/]: ", end="")
+        console.print(finding.message, markup=False)
+        if finding.remedy:
+            console.print(f"         → {finding.remedy}", markup=False)

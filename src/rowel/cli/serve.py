@@ -1,0 +1,28 @@
+"""The server command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rowel.cli.exits import Exit, fail
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="ROWEL_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="ROWEL_PORT, else 6080; 0 takes a free one.")] = None,
+    data: Annotated[Path | None, typer.Option(help="ROWEL_DATA, else ./rowel-data.")] = None,
+) -> None:
+    """Serve the API until Ctrl-C or SIGTERM. Running tasks get 25 seconds to end; runs go on at the next start."""
+    from rowel.app import serve as serve_app
+    from rowel.core.errors import Invalid
+    from rowel.settings import Settings
+
+    try:
+        settings = Settings.from_environment(os.environ, host=host, port=port, data=data)
+    except Invalid as error:
+        fail(error.message, Exit.USAGE)
+    raise typer.Exit(serve_app(settings))
