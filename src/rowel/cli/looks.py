@@ -25,7 +25,12 @@ ICONS: Mapping[Status, tuple[str, str]] = {
 }
 LONGEST = 300
 
+#: Characters a line may have where the output is no terminal, so that tables keep their columns.
+WIDE = 160
+
 console = Console(highlight=False)
+if not console.is_terminal:
+    console.width = WIDE
 
 
 def status(word: Status) -> str:
@@ -67,9 +72,16 @@ def short(value: Any, longest: int = LONGEST) -> str:
 def runs(found: Iterable[Run]) -> Table:
     """Runs as a list."""
     table = Table(show_edge=False, pad_edge=False)
-    for name in ("status", "run", "type", "started (UTC)", "took", "%"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("message", overflow="ellipsis")
+    for name, width in (
+        ("status", 11),
+        ("run", 36),
+        ("type", 5),
+        ("started (UTC)", 8),
+        ("took", 4),
+        ("%", 3),
+    ):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("message", no_wrap=True, overflow="ellipsis")
     for run in found:
         table.add_row(
             status(run.status),

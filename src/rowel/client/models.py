@@ -28,6 +28,11 @@ def _each(read: Callable[[Any], Any]) -> Callable[[Sequence[Any]], tuple[Any, ..
     return lambda items: tuple(map(read, items))
 
 
+def _version_number(value: Any) -> int:
+    """The server tells the whole version; what a run shows of it is its number."""
+    return int(value["version"] if isinstance(value, Mapping) else value)
+
+
 _MOMENT = _as(datetime.fromisoformat)
 
 
@@ -100,7 +105,7 @@ class Run(Model):
     start_time: datetime = field(metadata=_MOMENT)
     #: `interactive`, `batch`, `partial` or `rerun`.
     run_type: str = "interactive"
-    workflow_version: int | None = None
+    workflow_version: int | None = field(default=None, metadata=_as(_version_number))
     workflow_version_id: str | None = None
     end_time: datetime | None = field(default=None, metadata=_MOMENT)
     initial_inputs: dict[str, Fields] | None = None
