@@ -90,3 +90,12 @@ def test_old_names_of_calls_are_refused_where_there_are_any(monkeypatch, machine
 
     assert {"fchmodat", "utimensat", "memfd_create"} <= refused
     assert ("chmod" in refused) is (machine == "x86_64")
+
+
+def test_places_that_this_user_may_not_see_are_left_out(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, "/nowhere/lib-dynload"])
+
+    readable = capability.policy(256, 4).fs_readable
+
+    assert "/nowhere/lib-dynload" not in readable
+    assert any(path.endswith("lib-dynload") for path in readable)

@@ -7,7 +7,6 @@ import platform
 import sys
 import sysconfig
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,17 +92,16 @@ def policy(memory_mib: int, processes: int) -> Sandbox:
 def _readable() -> Iterator[str]:
     """The interpreter, its library, what both link to, time zones, and this package."""
     multiarch = sysconfig.get_config_var("MULTIARCH") or ""
-    prefix = Path(sys.base_prefix)
     places = [
-        Path(interpreter()),
-        Path(os.path.realpath(os.__file__)).parent,
-        Path(sysconfig.get_config_var("DESTSHARED")),
-        Path("/lib64"),
-        Path("/usr/lib64"),
-        *(Path(root, multiarch) for root in ("/lib", "/usr/lib")),
-        Path("/usr/share/zoneinfo"),
-        Path(__file__).parent,
+        interpreter(),
+        os.path.dirname(os.path.realpath(os.__file__)),
+        *(path for path in sys.path if path.endswith("lib-dynload")),
+        "/lib64",
+        "/usr/lib64",
+        *(os.path.join(root, multiarch) for root in ("/lib", "/usr/lib")),
+        "/usr/share/zoneinfo",
+        os.path.dirname(os.path.realpath(__file__)),
     ]
-    if prefix != Path("/usr"):
-        places.append(prefix / "lib")
-    yield from (str(place) for place in places if place.exists())
+    if sys.base_prefix != "/usr":
+        places.append(os.path.join(sys.base_prefix, "lib"))
+    yield from filter(os.path.exists, places)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowel.core.errors import NodeFailed
@@ -47,7 +47,7 @@ class ConfinedProcess:
         from sandlock import StdioMode
 
         command = [capability.interpreter(), "-I", "-S", "-B", "-X", "utf8", "-c"]
-        command.append(_START.format(path=str(Path(__file__).parent)))
+        command.append(_START.format(path=os.path.dirname(os.path.realpath(__file__))))
         try:
             process = capability.policy(memory_mib, processes).popen(
                 command, stdin=StdioMode.PIPED, stdout=StdioMode.PIPED, stderr=StdioMode.NULL
