@@ -46,6 +46,7 @@ class Decisions:
         """
         run = await find_run(self._house, run_id)
         pause = await self._open_pause(run, node_id)
+        _check_outputs(inputs)
         if action is not PauseAction.DECLINE:
             check_form(pause, inputs)
         told = await self._answer(run, pause, action, inputs, user_id, comments)
