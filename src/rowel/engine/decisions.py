@@ -17,11 +17,15 @@ from rowel.engine.house import House
 from rowel.engine.progress import DECLINED, approved_routes
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.views import RunView
+from rowel.nodes.base import Node
 from rowel.store import pauses, runs
 from rowel.store.journal import Decision, Fact
 
-#: Who is named where a pause ran out of time.
+#: Who is named, and what is said, where a pause ran out of time.
 TIMEOUT_USER = "timeout"
+LATE = "Nobody answered in time."
+#: What `on_timeout` means; for any other word the node fails.
+TIMEOUT_ACTIONS = {"approve": PauseAction.APPROVE, "decline": PauseAction.DECLINE}
 
 
 class Decisions:
@@ -62,14 +66,18 @@ class Decisions:
     async def time_out(self, pause: Pause) -> None:
         """Apply `on_timeout` to a pause whose time is up. Does nothing where somebody was faster."""
         run = await find_run(self._house, pause.run_id)
-        comments = "Nobody answered in time."
+        action = TIMEOUT_ACTIONS.get(pause.on_timeout or "")
         try:
-            if pause.on_timeout == "approve":
-                await self._answer(run, pause, PauseAction.APPROVE, {}, TIMEOUT_USER, comments)
-            elif pause.on_timeout == "decline":
-                await self._answer(run, pause, PauseAction.DECLINE, {}, TIMEOUT_USER, comments)
-            else:
-                await self._answer(run, pause, None, {}, TIMEOUT_USER, comments)
+            await self._answer(run, pause, action, {}, TIMEOUT_USER, LATE)
+        except InvalidForm as error:
+            await self._give_up(run, pause, f"{LATE} What it received can't be handed on: {error.message}")
+        except Conflict:
+            return
+
+    async def _give_up(self, run: Run, pause: Pause, why: str) -> None:
+        """Let the node fail."""
+        try:
+            await self._answer(run, pause, None, {}, TIMEOUT_USER, why)
         except Conflict:
             return
 
@@ -143,14 +151,13 @@ class Decisions:
         user_id: str,
         comments: str | None,
     ) -> tuple[Task, str]:
-        handles = await self._handles(run, pause)
+        node, handles = await self._node(run, pause)
         now = self._house.now()
         because = f": {comments}" if comments else ""
         told = f"{_verb(action)} by {user_id}{because}"
         sentence = f"Node {pause.node_id!r} was {told}"
         if action is None:
-            error = f"nobody answered within the time of this pause{because}"
-            return before.evolve(status=TaskStatus.FAILED, error=error, end_time=now), sentence
+            return _failed(before, node, handles, comments or LATE).evolve(end_time=now), sentence
         if action is PauseAction.DECLINE and DECLINED not in handles:
             return before.evolve(status=TaskStatus.CANCELED, error=sentence, end_time=now), sentence
         outputs = dict(inputs) if action is PauseAction.OVERRIDE else {**pause.input_data, **inputs}
@@ -159,10 +166,11 @@ class Decisions:
         task = before.evolve(status=TaskStatus.COMPLETED, outputs=outputs, routes=routes, end_time=now)
         return task, sentence
 
-    async def _handles(self, run: Run, pause: Pause) -> frozenset[str]:
+    async def _node(self, run: Run, pause: Pause) -> tuple[Node[Any], frozenset[str]]:
+        """The node that waits, and the handles by which links leave it."""
         seen = await get_run(self._house, run.id)
         program, node_id = seen.program.at(pause.path)
-        return program.graph.handles(node_id)
+        return program.nodes[node_id], program.graph.handles(node_id)
 
     async def _facts(self, run: Run, pause: Pause, decision: Decision) -> list[Fact]:
         answered = _closed(pause, decision)
@@ -197,6 +205,15 @@ def _check_outputs(outputs: Fields) -> None:
     outcome = checked(outputs)
     if isinstance(outcome, Failure):
         raise InvalidForm(f"inputs: {outcome.message}")
+
+
+def _failed(task: Task, node: Node[Any], handles: frozenset[str], error: str) -> Task:
+    if node.config.on_error != "continue":
+        return task.evolve(status=TaskStatus.FAILED, error=error)
+    outputs = {"error": error}
+    return task.evolve(
+        status=TaskStatus.COMPLETED, outputs=outputs, routes=approved_routes(handles), error=error
+    )
 
 
 def _closed(pause: Pause, decision: Decision) -> Pause:

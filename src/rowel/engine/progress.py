@@ -210,7 +210,7 @@ class Progress:
         self._failed(place, failure.message)
 
     def _failed(self, place: Place, message: str) -> None:
-        self.message = self.message or f"Node {place.node_id!r} failed: {message}"
+        self._give_reason(place, f"Node {place.node_id!r} failed: {message}")
         self._apply(place.frame, place.frame.planner.fail(place.node_id))
         self.look_up_from(place.frame)
 
@@ -290,8 +290,13 @@ class Progress:
         self._end(place, TaskStatus.CANCELED, error=refusal)
         self._declined(place, refusal)
 
+    def _give_reason(self, place: Place, reason: str) -> None:
+        """Only what happens at the top ends a run: what happens in a body is for its container to say."""
+        if place.frame.parent is None:
+            self.message = self.message or reason
+
     def _declined(self, place: Place, refusal: str) -> None:
-        self.message = self.message or refusal
+        self._give_reason(place, refusal)
         self._apply(place.frame, place.frame.planner.cancel(place.node_id, declined=True))
         self.look_up_from(place.frame)
 
