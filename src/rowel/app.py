@@ -78,9 +78,7 @@ def serve(settings: Settings) -> int:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        return _complain(
-            f"Rowel can't listen on {where}: {_reason(error)}. Choose another with ROWEL_PORT."
-        )
+        return _complain(f"Rowel can't listen on {where}: {_reason(error)}. Choose another with ROWEL_PORT.")
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, listener))
 

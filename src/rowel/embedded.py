@@ -87,7 +87,7 @@ class Rowel:
 
     async def start(self, workflow_id: str, inputs: Inputs | None = None) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens to this process."""
-        return LiveRun(self._engine, await self._engine.start(workflow_id, inputs))
+        return LiveRun(self._engine, _run(await self._engine.start(workflow_id, inputs), self._engine))
 
     async def run_partial(
         self,
@@ -110,9 +110,12 @@ class Rowel:
         dataset_id = str(dataset)
         if path.suffix:
             dataset_id = (await self.datasets.create(path.stem, path)).id
-        return LiveBatch(
-            self._engine, await self._engine.start_batch(workflow_id, dataset_id, mini_batch_size)
-        )
+        seen = await self._engine.start_batch(workflow_id, dataset_id, mini_batch_size)
+        return LiveBatch(self._engine, _run(seen, self._engine))
+
+    def attach(self, run: models.Run) -> LiveBatch:
+        """Come back to a run or batch that was started earlier."""
+        return LiveBatch(self._engine, run)
 
     async def decide(
         self,
@@ -247,9 +250,9 @@ class Datasets:
 class LiveRun:
     """A run that was started here. `run` is how it was last seen."""
 
-    def __init__(self, engine: Engine, seen: RunView) -> None:
+    def __init__(self, engine: Engine, run: models.Run) -> None:
         self._engine = engine
-        self.run = _run(seen, engine)
+        self.run = run
 
     @property
     def id(self) -> str:

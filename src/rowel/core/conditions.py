@@ -55,8 +55,8 @@ class Condition:
     logical_operator: Join = Join.AND
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "operator", _word(Operator, self.operator, "operator"))
-        object.__setattr__(self, "logical_operator", _word(Join, self.logical_operator, "logicalOperator"))
+        object.__setattr__(self, "operator", _operator(self.operator))
+        object.__setattr__(self, "logical_operator", _join(self.logical_operator))
 
     def matches(self, values: Mapping[str, Any]) -> bool:
         """Whether this rule alone holds. A variable that is missing never raises."""
@@ -83,15 +83,19 @@ def holds(conditions: Sequence[Condition], values: Mapping[str, Any]) -> bool:
     return result
 
 
-def _word(kind: type[Any], word: Any, what: str) -> Any:
-    text = str(word).strip()
-    text = text.upper() if kind is Join else text.lower()
-    if word is None and kind is Join:
-        return Join.AND
+def _operator(word: Any) -> Operator:
     try:
-        return kind(text)
+        return Operator(str(word).strip().lower())
     except ValueError:
-        raise Invalid(f"{what} {word!r} is not one of {', '.join(kind)}") from None
+        raise Invalid(f"operator {word!r} is not one of {', '.join(Operator)}") from None
+
+
+def _join(word: Any) -> Join:
+    """Nothing said is AND."""
+    try:
+        return Join(str(word).strip().upper()) if word else Join.AND
+    except ValueError:
+        raise Invalid(f"logicalOperator {word!r} is neither AND nor OR") from None
 
 
 def _is_empty(value: Any) -> bool:

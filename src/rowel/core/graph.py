@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from rowel.core.definition import Link, NodeID, NodeSpec
@@ -79,10 +80,13 @@ def compile_graph(
     input_id: NodeID | None = None,
     output_id: NodeID | None = None,
 ) -> Graph:
-    """Number the nodes in topological order. The links must be among `specs` and without a cycle."""
+    """Number the nodes in topological order. The links must be among `specs`.
+
+    Raises `ValueError` where they form a cycle.
+    """
     specs, links = tuple(specs), tuple(links)
     ordered = _in_order(specs, links)
-    index = {spec.id: number for number, spec in enumerate(ordered)}
+    index: dict[str, int] = {spec.id: number for number, spec in enumerate(ordered)}
     outgoing: list[list[Edge]] = [[] for _ in ordered]
     incoming: list[list[Edge]] = [[] for _ in ordered]
     for link in links:
@@ -104,22 +108,24 @@ def compile_graph(
 
 
 def _in_order(specs: tuple[NodeSpec, ...], links: tuple[Link, ...]) -> tuple[NodeSpec, ...]:
-    """Topological order that keeps the user's order among nodes that are ready at the same time."""
-    waiting = {spec.id: 0 for spec in specs}
-    targets: dict[str, list[NodeID]] = {spec.id: [] for spec in specs}
+    """Topological order that follows the user's order wherever the links allow it."""
+    place = {spec.id: number for number, spec in enumerate(specs)}
+    waiting = [0] * len(specs)
+    targets: list[list[int]] = [[] for _ in specs]
     for link in links:
-        waiting[link.target_id] += 1
-        targets[link.source_id].append(link.target_id)
-    by_id = {spec.id: spec for spec in specs}
-    ready = deque(spec.id for spec in specs if not waiting[spec.id])
+        source, target = place[link.source_id], place[link.target_id]
+        waiting[target] += 1
+        targets[source].append(target)
+    ready = [number for number, count in enumerate(waiting) if not count]
+    heapify(ready)
     ordered: list[NodeSpec] = []
     while ready:
-        node_id = ready.popleft()
-        ordered.append(by_id[node_id])
-        for target in targets[node_id]:
+        number = heappop(ready)
+        ordered.append(specs[number])
+        for target in targets[number]:
             waiting[target] -= 1
             if not waiting[target]:
-                ready.append(target)
+                heappush(ready, target)
     if len(ordered) < len(specs):
         raise ValueError("the links form a cycle")
     return tuple(ordered)

@@ -21,8 +21,14 @@ def received(graph: Graph, node_id: str, outputs: Mapping[str, Fields]) -> dict[
         value = _carried(graph, edge, outputs.get(source.id))
         if value is not None:
             earlier = result.get(source.title)
-            result[source.title] = {**earlier, **value} if isinstance(earlier, dict) else value
+            result[source.title] = _merged(earlier, value)
     return result
+
+
+def _merged(earlier: Any, value: Any) -> Any:
+    if isinstance(earlier, Mapping) and isinstance(value, Mapping):
+        return {**earlier, **value}
+    return value
 
 
 def _carried(graph: Graph, edge: Edge, outputs: Fields | None) -> Any:

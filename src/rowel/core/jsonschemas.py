@@ -33,7 +33,9 @@ class JSONSchema:
         self._validator, self._has_slow_patterns = _validators(schema)
         parts = list(self._refs.merged(schema))
         self.properties: Mapping[str, Any] = {
-            name: property_ for part in reversed(parts) for name, property_ in part.get("properties", {}).items()
+            name: property_
+            for part in reversed(parts)
+            for name, property_ in part.get("properties", {}).items()
         }
         self.required = frozenset(name for part in parts for name in part.get("required", ()))
 

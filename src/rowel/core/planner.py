@@ -36,7 +36,10 @@ SETTLED = frozenset({State.COMPLETED, State.FAILED, State.CANCELED, State.DECLIN
 
 @dataclass(frozen=True)
 class Settled:
-    """What is known of a node before planning starts (recovery, partial runs, reruns)."""
+    """What is known of a node before planning starts (recovery, partial runs, reruns).
+
+    STARTED means that it was under way: it is among those that start, whatever holds others back.
+    """
 
     state: State
     #: The handles that fired; None means all.
@@ -47,7 +50,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class Decisions:
-    """Node ids, in topological order within each advance."""
+    """Node ids, each tuple in topological order."""
 
     start: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
@@ -72,31 +75,37 @@ class Planner:
         self._dead = [0] * size
         self._counts = dict.fromkeys(State, 0)
         self._counts[State.WAITING] = sum(self._inside)
-        #: Paused nodes that hold back all others, and the nodes they hold back, in the order they became ready.
+        #: Paused nodes that hold back all others, and the nodes they hold back.
         self._holding: set[int] = set()
-        self._held: dict[int, None] = {}
+        self._held: set[int] = set()
         self.opening = self._begin(known or {})
 
     def _begin(self, known: Mapping[str, Settled]) -> Decisions:
-        facts = {self._graph.index[node_id]: fact for node_id, fact in known.items()}
-        self._holding.update(number for number, fact in facts.items() if fact.holds_all)
+        facts = {
+            number: fact
+            for node_id, fact in known.items()
+            if self._inside[number := self._graph.index[node_id]] and fact.state is not State.WAITING
+        }
+        self._holding.update(
+            number for number, fact in facts.items() if fact.holds_all and fact.state is State.PAUSED
+        )
         starts: list[int] = []
         cancels: list[int] = []
         for number, inside in enumerate(self._inside):
-            if not inside:
-                continue
             if number in facts:
-                self._learn(number, facts[number])
-            else:
+                self._learn(number, facts[number], starts)
+            elif inside:
                 self._judge(number, starts, cancels)
                 if self._state[number] is State.CANCELED:
                     self._count_links(number, frozenset())
         return self._decide(starts, cancels)
 
-    def _learn(self, number: int, fact: Settled) -> None:
+    def _learn(self, number: int, fact: Settled, starts: list[int]) -> None:
         self._move(number, fact.state)
         if fact.state in SETTLED:
             self._count_links(number, fact.routes)
+        elif fact.state is State.STARTED:
+            starts.append(number)
 
     def complete(self, node_id: str, routes: frozenset[str] | None = None) -> Decisions:
         """The node did its work; `routes` are the handles that fired (None: all)."""
@@ -112,14 +121,14 @@ class Planner:
 
     def pause(self, node_id: str, *, holds_all: bool = False) -> None:
         """The node waits for a person. With `holds_all` no other node starts until it is answered."""
-        number = self._graph.index[node_id]
+        number = self._working(node_id)
         self._move(number, State.PAUSED)
         if holds_all:
             self._holding.add(number)
 
     def resume(self, node_id: str) -> Decisions:
         """A paused node works again (its body or child run went on)."""
-        number = self._graph.index[node_id]
+        number = self._working(node_id)
         self._move(number, State.STARTED)
         return self._release(number, [], [])
 
@@ -132,7 +141,7 @@ class Planner:
 
     @property
     def status(self) -> RunStatus:
-        """What the nodes make of the run. A run with one failed and one waiting branch is PAUSED until it's answered."""
+        """What the nodes make of the run. One failed and one waiting branch make it PAUSED until that is answered."""
         counts = self._counts
         if counts[State.STARTED]:
             return RunStatus.RUNNING
@@ -147,14 +156,19 @@ class Planner:
         return self._counts[State.PAUSED] > 0
 
     def _settle(self, node_id: str, state: State, routes: frozenset[str] | None = None) -> Decisions:
-        number = self._graph.index[node_id]
-        if self._state[number] in SETTLED:
-            raise ValueError(f"node {node_id!r} has already ended as {self._state[number].value}")
+        number = self._working(node_id)
         self._move(number, state)
         starts: list[int] = []
         cancels: list[int] = []
         self._spread(number, routes, starts, cancels)
         return self._release(number, starts, cancels)
+
+    def _working(self, node_id: str) -> int:
+        """The number of a node that is under way or waits for a person; nothing can happen to others."""
+        number = self._graph.index[node_id]
+        if self._state[number] not in (State.STARTED, State.PAUSED):
+            raise ValueError(f"node {node_id!r} is not under way, it is {self._state[number].value}")
+        return number
 
     def _release(self, number: int, starts: list[int], cancels: list[int]) -> Decisions:
         self._holding.discard(number)
@@ -162,10 +176,12 @@ class Planner:
             for held in self._held:
                 self._move(held, State.STARTED)
             starts = [*self._held, *starts]
-            self._held = {}
+            self._held = set()
         return self._decide(starts, cancels)
 
-    def _spread(self, number: int, routes: frozenset[str] | None, starts: list[int], cancels: list[int]) -> None:
+    def _spread(
+        self, number: int, routes: frozenset[str] | None, starts: list[int], cancels: list[int]
+    ) -> None:
         """Count this node's links as settled, judge the nodes behind them, and go on with those that die."""
         done = len(cancels)
         self._judge_all(self._count_links(number, routes), starts, cancels)
@@ -196,12 +212,12 @@ class Planner:
         if self._dies(number):
             self._move(number, State.CANCELED)
             cancels.append(number)
-        elif not self._open[number] and number not in self._held:
+        elif not self._open[number]:
             self._ready(number, starts)
 
     def _ready(self, number: int, starts: list[int]) -> None:
         if self._holding:
-            self._held[number] = None
+            self._held.add(number)
             return
         self._move(number, State.STARTED)
         starts.append(number)
@@ -219,6 +235,6 @@ class Planner:
     def _decide(self, starts: list[int], cancels: list[int]) -> Decisions:
         ids = self._graph.specs
         return Decisions(
-            start=tuple(ids[number].id for number in starts),
-            cancel=tuple(ids[number].id for number in cancels),
+            start=tuple(ids[number].id for number in sorted(starts)),
+            cancel=tuple(ids[number].id for number in sorted(cancels)),
         )

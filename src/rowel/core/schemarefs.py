@@ -70,7 +70,9 @@ class Refs:
             if isinstance(part, Mapping) and id(part) not in seen:
                 seen.add(id(part))
                 yield part
-                waiting += [target for word in _REFERENCES if (target := self._target(part, word)) is not None]
+                waiting += [
+                    target for word in _REFERENCES if (target := self._target(part, word)) is not None
+                ]
                 waiting += _under(part, "allOf")
 
     def types(self, part: Any) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, cast
@@ -21,8 +22,9 @@ MAX_OUTPUT = 4 * 1024 * 1024
 
 async def attempt(node: Node[Any], inputs: Fields, context: Context) -> Outcome:
     """Run the node within its time. Never raises, but for the cancellation of the run."""
+    limit_s = None if node.bounds_its_own_time else context.timeout_s
     try:
-        async with asyncio.timeout(context.timeout_s) as limit:
+        async with asyncio.timeout(limit_s) as limit:
             return checked(await node.run(inputs, context))
     except TimeoutError as error:
         if limit.expired():
@@ -49,7 +51,7 @@ def checked(result: Outcome | Fields) -> Outcome:
     outcome = Done(result) if isinstance(result, Mapping) else result
     if isinstance(outcome, Done):
         try:
-            size = len(jsontext.dump(outcome.outputs))
+            size = _size(jsontext.dump(outcome.outputs))
         except (TypeError, ValueError, RecursionError, Invalid) as error:
             return Failure(f"its outputs are not JSON: {error}")
         if size > MAX_OUTPUT:
@@ -65,3 +67,10 @@ def failure_of(error: Exception) -> Failure:
         return Failure(error.message)
     log.error("a node raised what it should not", exc_info=error)
     return Failure(f"{type(error).__name__}: {error}")
+
+
+def _size(text: str) -> int:
+    """Bytes as UTF-8 of JSON text in ASCII, counted only where that could matter."""
+    if len(text) <= MAX_OUTPUT:
+        return len(text)
+    return len(json.dumps(json.loads(text), ensure_ascii=False).encode(errors="surrogatepass"))

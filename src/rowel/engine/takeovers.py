@@ -63,7 +63,8 @@ class Takeovers:
         before = await self._house.database.read(lambda connection: runs.get(connection, run_id))
         if before is None or before.status.is_final or not before.has_work:
             return None
-        told = [facts.of_run(before, RunStatus.RUNNING)] if before.status is RunStatus.PENDING else []
+        begins = before.status is RunStatus.PENDING or before.output_file_id is not None
+        told = [facts.of_run(before, RunStatus.RUNNING)] if begins else []
         taken = await self._house.journal.take(run_id, told)
         if taken is None:
             return None

@@ -88,6 +88,8 @@ class Node(Generic[C]):
     body_unless: ClassVar[str | None] = None
     #: Calls something outside Rowel: a rerun's plan names it.
     touches_outside: ClassVar[bool] = False
+    #: Keeps to `Context.timeout_s` itself, since it may have to wait for its turn before the time counts.
+    bounds_its_own_time: ClassVar[bool] = False
     #: Seconds one attempt may take where the config says nothing.
     default_timeout_s: ClassVar[float] = 300.0
 

@@ -180,7 +180,8 @@ class Journal:
         ]
         if run.owner_id is not None:
             owner = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
-            steps += [self._sql.wake.bind(owner), self._sql.wake_owners_batch.bind(owner)]
+            wake = self._sql.wake if run.row_index is None else self._sql.resume_batch
+            steps += [wake.bind(owner), self._sql.wake_owners_batch.bind(owner)]
         results = await self._writer.write(steps, order=run.id)
         row = results[1]
         return Answered(row[0], RunStatus(row[1])) if isinstance(row, tuple) else None

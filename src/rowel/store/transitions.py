@@ -147,6 +147,18 @@ class Transitions:
             .values({"has_work": 1, "signals": runs.c.signals + 1})
         )
 
+        is_paused = runs.c.status == RunStatus.PAUSED.value
+        self.resume_batch = self._compiled(
+            update(runs)
+            .where(runs.c.id == word("owner_id"), _is_open(), _stamped())
+            .values(
+                {
+                    "has_work": 1,
+                    "signals": runs.c.signals + 1,
+                    "status": case((is_paused, RunStatus.RUNNING.value), else_=runs.c.status),
+                }
+            )
+        )
         row = runs.alias("row")
         batch_of_owner = (
             select(row.c.owner_id)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import nodes
@@ -16,46 +15,37 @@ from rowel.core.errors import Invalid
 from rowel.core.jsontext import kind
 from rowel.core.paths import what_is_there
 from rowel.core.templating import filters, instrument
-from rowel.core.templating.meter import check_items, check_length, meter_of
+from rowel.core.templating.meter import check_items, meter_of
+from rowel.core.templating.methods import Method, method_of
 from rowel.core.templating.values import apply, show
 
 
-class MissingValue(UndefinedError):
-    """Something that is not there was used. `is_name` says that it is a name of its own, not a part of a value."""
+class MissingName(UndefinedError):
+    """A name that is not there was used; `name` is it."""
 
-    def __init__(self, message: str, is_name: bool) -> None:
-        super().__init__(message)
-        self.is_name = is_name
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no {name!r}")
+        self.name = name
 
 
 class Missing(Undefined):
     """What is not there. It may be asked for (`is defined`, `default`, `if`, `==`), and so may its parts; printing
     or walking it raises."""
 
-    def __str__(self) -> str:
-        return self._fail_with_undefined_error()
-
-    def __iter__(self) -> Any:
-        return self._fail_with_undefined_error()
-
-    def __len__(self) -> int:
-        return self._fail_with_undefined_error()
+    @property
+    def _undefined_message(self) -> str:
+        return (
+            self._undefined_hint
+            or f"there is no {self._undefined_name!r}; {what_is_there(self._undefined_obj)}"
+        )
 
     def _fail_with_undefined_error(self, *args: Any, **kwargs: Any) -> Any:
-        is_name = self._undefined_obj is missing
-        message = self._undefined_hint or f"there is no {self._undefined_name!r}"
-        if not is_name:
-            message = f"{message}; {what_is_there(self._undefined_obj)}"
-        raise MissingValue(message, is_name and not self._undefined_hint)
+        if self._undefined_obj is missing and not self._undefined_hint:
+            raise MissingName(str(self._undefined_name))
+        raise UndefinedError(self._undefined_message)
 
-
-@dataclass(frozen=True)
-class Method:
-    """A listed method of a value; only the environment calls it."""
-
-    owner: Any
-    function: Callable[..., Any]
-    takes_meter: bool = False
+    __str__ = __iter__ = __len__ = __getitem__ = __call__ = _fail_with_undefined_error
+    __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __pos__ = __int__ = __float__ = _fail_with_undefined_error
 
 
 class Templates(ImmutableSandboxedEnvironment):
@@ -83,7 +73,9 @@ class Templates(ImmutableSandboxedEnvironment):
         }
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        return instrument.Instrument().visit(super()._parse(source, name, filename))  # type: ignore[no-any-return]  # visit gives what it got
+        parsed = instrument.Instrument().visit(super()._parse(source, name, filename))
+        assert isinstance(parsed, nodes.Template)
+        return parsed
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A key of an object first, so that `x.items` is the field; then the listed methods."""
@@ -97,7 +89,7 @@ class Templates(ImmutableSandboxedEnvironment):
             return getattr(obj, attribute)
         if isinstance(obj, LoopContext) and attribute in _LOOP_VALUES:
             return getattr(obj, attribute)
-        return self._method(obj, attribute)
+        return method_of(obj, attribute) or self.undefined(obj=obj, name=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, Undefined):
@@ -111,16 +103,20 @@ class Templates(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         meter = meter_of(context)
-        for value in (*args, *kwargs.values()):
-            meter.walk(value)
         if isinstance(obj, Method):
-            kwargs.pop("_loop_vars", None)
-            meter.read(obj.owner)
-            leading = (meter, obj.owner) if obj.takes_meter else (obj.owner,)
-            return meter.admit(obj.function(*leading, *args, **kwargs))
-        if isinstance(obj, Macro | LoopContext | Joiner | Undefined) or obj in _GLOBALS:
+            kwargs = {name: value for name, value in kwargs.items() if name not in _HIDDEN_ARGUMENTS}
+            return obj.call(meter, args, kwargs)
+        if isinstance(obj, Macro | LoopContext | Joiner | Undefined) or any(obj is one for one in _GLOBALS):
+            for value in args:
+                meter.read(value)
             return meter.admit(context.call(obj, *args, **kwargs))
         raise Invalid(f"{kind(obj)} can't be called")
+
+    def call_filter(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """`map` and its kin call filters by name, and a name may be data."""
+        if name in instrument.INNER:
+            raise Invalid(f"No filter named {name!r}.")
+        return super().call_filter(name, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         return apply(operator, left, right, meter_of(context))
@@ -134,13 +130,6 @@ class Templates(ImmutableSandboxedEnvironment):
     def _hidden(self, attribute: str) -> Undefined:
         return self.undefined(f"the namespace has no {attribute!r}", name=attribute)
 
-    def _method(self, obj: Any, attribute: str) -> Any:
-        for types, methods in _METHODS:
-            if isinstance(obj, types) and attribute in methods:
-                function = methods[attribute]
-                return Method(obj, function, takes_meter=function in _METERED)
-        return self.undefined(obj=obj, name=attribute)
-
 
 @pass_context
 def _finalize(context: Context, value: Any) -> str:
@@ -153,33 +142,21 @@ def _range(*limits: int) -> list[int]:
     return list(numbers)
 
 
-def _plain(type_: type, names: str) -> dict[str, Callable[..., Any]]:
-    return {name: getattr(type_, name) for name in names.split()}
-
-
-def _join(meter: Any, text: str, items: Any) -> str:
-    return filters.join(meter, items, text)
-
-
-_METERED = frozenset(
-    {filters.replace, _join, filters.zfill, *(center := [filters.pad(m) for m in (str.center, str.ljust, str.rjust)])}
-)
-_STR = _plain(
-    str,
-    "upper lower strip lstrip rstrip title capitalize swapcase casefold split rsplit splitlines startswith endswith "
-    "find rfind index rindex count isdigit isalpha isalnum isnumeric isdecimal isspace isupper islower istitle "
-    "removeprefix removesuffix partition rpartition",
-) | {"replace": filters.replace, "join": _join, "zfill": filters.zfill}
-_STR |= dict(zip(("center", "ljust", "rjust"), center, strict=True))
-_METHODS: tuple[tuple[type | tuple[type, ...], Mapping[str, Callable[..., Any]]], ...] = (
-    (str, _STR),
-    (dict, _plain(dict, "get items keys values")),
-    ((list, tuple), _plain(list, "index count")),
-    (float, _plain(float, "is_integer")),
-    (LoopContext, _plain(LoopContext, "cycle changed")),
-    (Cycler, _plain(Cycler, "next reset")),
-)
 _LOOP_VALUES = frozenset(
-    "index index0 revindex revindex0 first last length depth depth0 previtem nextitem".split()
+    (
+        "index",
+        "index0",
+        "revindex",
+        "revindex0",
+        "first",
+        "last",
+        "length",
+        "depth",
+        "depth0",
+        "previtem",
+        "nextitem",
+    )
 )
 _GLOBALS = (_range, dict, Namespace, Cycler, Joiner)
+#: What compiled templates add to every call within a loop or block.
+_HIDDEN_ARGUMENTS = ("_loop_vars", "_block_vars")

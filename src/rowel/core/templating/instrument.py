@@ -13,12 +13,12 @@ from jinja2.runtime import Context
 from jinja2.utils import pass_context
 from jinja2.visitor import NodeTransformer
 
-from rowel.core.templating.meter import check_length, meter_of
+from rowel.core.templating.meter import BYTES, check_length, meter_of
 from rowel.core.templating.values import show
 
 SPEND, READ, WALK, CONCAT = "rowel spend", "rowel read", "rowel walk", "rowel concat"
-#: Static text handled for one unit.
-_CHARACTERS = 64
+#: Parts of an expression that are worked through for one unit.
+_NODES = 8
 
 _REFUSED = {
     nodes.Include: "include",
@@ -41,8 +41,8 @@ class Instrument(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
-        if node.test is not None:
-            node.test = _call(WALK, node.test)
+        if isinstance(node.test, nodes.Expr):
+            node.test = _call(READ, node.test)
         node.body.insert(0, _payment(node.body, node.lineno))
         return node
 
@@ -86,14 +86,11 @@ def _call(name: str, value: nodes.Expr) -> nodes.Filter:
 
 
 def _payment(body: list[nodes.Node], lineno: int) -> nodes.Node:
-    """One step, and the static text that it puts out."""
-    text = sum(len(data.data) for part in body for data in _texts(part))
-    return nodes.ExprStmt(_call(SPEND, nodes.Const(1 + text // _CHARACTERS, lineno=lineno)), lineno=lineno)
-
-
-def _texts(part: nodes.Node) -> list[nodes.TemplateData]:
-    own = [part] if isinstance(part, nodes.TemplateData) else []
-    return [*own, *part.find_all(nodes.TemplateData)]
+    """One step, the static text it puts out and the expressions it holds."""
+    inner = [node for part in body for node in (part, *part.find_all(nodes.Node))]
+    text = sum(len(node.data) for node in inner if isinstance(node, nodes.TemplateData))
+    units = 1 + text // BYTES + len(inner) // _NODES
+    return nodes.ExprStmt(_call(SPEND, nodes.Const(units, lineno=lineno)), lineno=lineno)
 
 
 @pass_context
@@ -122,4 +119,5 @@ def concat(context: Context, items: list[Any]) -> str:
     return "".join(texts)
 
 
+#: Only the instrument may write these: paying backwards would be no payment.
 INNER = {SPEND: spend, READ: read, WALK: walk, CONCAT: concat}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -14,18 +14,20 @@ from rowel.core.errors import Invalid
 #: Characters of a result, and of any text made on the way.
 MAX_TEXT = 4 * 1024 * 1024
 #: Items of any list made on the way.
-MAX_ITEMS = 200_000
-#: Digits of any integer made on the way are fewer than the interpreter's 4,300.
+MAX_ITEMS = 100_000
+#: Bits of any integer made on the way: fewer than the interpreter's 4,300 digits.
 MAX_BITS = 14_000
 #: Units of work.
 MAX_WORK = 1_000_000
-#: Characters handled for one unit.
-_CHARACTERS = 64
-#: Items of a list handled for one unit when they are not looked into.
-_ITEMS = 16
+#: Bytes of text, and items of a list, that are handled for one unit. They bound what a rendering may hold in memory
+#: too, to some 256 MiB.
+BYTES: Final = 256
+_ITEMS: Final = 16
+#: The same for items that are looked into or made.
+_ITEMS_WALKED: Final = 4
 
 #: Where a rendering's meter lies in its context: no template can write this name.
-KEY = "rowel meter"
+KEY: Final = "rowel meter"
 
 
 class Meter:
@@ -37,13 +39,15 @@ class Meter:
     def spend(self, units: int = 1) -> None:
         self._left -= units
         if self._left < 0:
-            raise Invalid("the template does more work than one rendering may: too many steps or too much text")
+            raise Invalid(
+                "the template does more work than one rendering may: too many steps or too much text"
+            )
 
     def read(self, value: Any) -> None:
         """Pay for handling a value without looking into its items."""
         if isinstance(value, str):
-            self.spend(1 + len(value) // _CHARACTERS)
-        elif isinstance(value, list | tuple | dict):
+            self.spend(1 + value.__sizeof__() // BYTES)
+        elif isinstance(value, list | tuple | Mapping):
             self.spend(1 + len(value) // _ITEMS)
         else:
             self.spend()
@@ -54,33 +58,34 @@ class Meter:
         while waiting:
             item = waiting.pop()
             self.read(item)
-            if isinstance(item, list | tuple):
-                waiting.extend(item)
-            elif isinstance(item, Mapping):
-                waiting.extend(item)
-                waiting.extend(item.values())
+            if isinstance(item, list | tuple | Mapping):
+                self.spend(len(item) // _ITEMS_WALKED)
+                parts = (*item, *item.values()) if isinstance(item, Mapping) else item
+                waiting += [part for part in parts if isinstance(part, _SIZED)]
 
     def admit(self, value: Any) -> Any:
         """Take in a value that an operation made: plain, bounded and paid for."""
         if isinstance(value, str):
             check_length(len(value))
             value = str(value) if isinstance(value, Markup) else value
-        elif isinstance(value, Iterable) and not isinstance(value, list | tuple | Mapping) and is_lazy(value):
+        elif _is_lazy(value):
             value = list(islice(value, MAX_ITEMS + 1))
         if isinstance(value, list | tuple):
             check_items(len(value))
+            self.spend(len(value) // _ITEMS_WALKED)
         elif isinstance(value, int):
             check_bits(value.bit_length())
         self.read(value)
         return value
 
 
-def is_lazy(value: Any) -> bool:
-    """Whether it gives its items only once or only by position: generators, views of dicts, ranges, sets."""
-    return hasattr(value, "__next__") or isinstance(value, range | set | frozenset) or type(value) in _VIEWS
+_SIZED = (str, list, tuple, Mapping)
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+def _is_lazy(value: Any) -> bool:
+    """Whether it is a generator or a view: something that templates could not print or index."""
+    return isinstance(value, Iterable) and (hasattr(value, "__next__") or isinstance(value, _VIEWS))
 
 
 def meter_of(context: Context) -> Meter:
@@ -98,7 +103,7 @@ def check_length(length: int) -> None:
 def check_items(count: int) -> None:
     """Refuse a list of this many items before it is made."""
     if count > MAX_ITEMS:
-        raise Invalid(f"the template makes a list of more than {MAX_ITEMS:,} items")
+        raise Invalid(f"the template makes a list of {count:,} items or more; the limit is {MAX_ITEMS:,}")
 
 
 def check_bits(bits: int) -> None:

@@ -13,34 +13,29 @@ from jinja2.runtime import Undefined
 from rowel.core.errors import Invalid
 from rowel.core.templating.meter import Meter, check_bits, check_items, check_length
 
-_WIDTH = re.compile(r"%(?:\([^)]*\))?[#0\- +]*(\*|[0-9]*)(?:\.(\*|[0-9]*))?")
+#: One directive of a printf-style format, with its width and its precision.
+_DIRECTIVE = re.compile(r"%(?:\([^)]*\))?[#0\- +]*(\*|[0-9]*)(?:\.(\*|[0-9]*))?")
 _MAX_WIDTH = 1000
+_MAX_INDENT = 8
 
 
 def show(value: Any, meter: Meter) -> str:
-    """Text as it is, null as nothing, lists and objects as JSON, the rest as Python says it (`True`, `1.5`)."""
-    if isinstance(value, str):
-        meter.read(value)
-        return str(value)
+    """Text as it is, null as nothing, lists and objects as JSON, the rest as Python writes it (`True`, `1.5`)."""
     if value is None:
         return ""
-    if isinstance(value, bool | int | float):
-        meter.spend()
-        return str(value)
-    if isinstance(value, Undefined):
+    if isinstance(value, str | bool | int | float | Undefined):
+        meter.read(value)
         return str(value)
     return to_json(value, meter)
 
 
 def to_json(value: Any, meter: Meter, indent: int | None = None) -> str:
-    """JSON text as a person reads it: spaces after commas, letters of all scripts as they are."""
-    if indent is not None and not 0 <= indent <= 8:
-        raise Invalid("tojson takes an indent of 0 to 8")
+    """JSON as a person reads it: spaces behind commas, letters of all scripts as they are."""
+    if indent is not None and not 0 <= indent <= _MAX_INDENT:
+        raise Invalid(f"tojson takes an indent of 0 to {_MAX_INDENT}")
     meter.walk(value)
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=_refuse)
-    meter.read(text)
-    check_length(len(text))
-    return text
+    return str(meter.admit(text))
 
 
 def _refuse(value: Any) -> Any:
@@ -51,26 +46,45 @@ def _refuse(value: Any) -> Any:
 
 def apply(sign: str, left: Any, right: Any, meter: Meter) -> Any:
     """Do what a binary operator does, when its result stays within the limits."""
-    if isinstance(left, Undefined) or isinstance(right, Undefined):
-        return _OPERATORS[sign](left, right)
-    _CHECKS.get(sign, _no_check)(left, right)
+    for side in (left, right):
+        if isinstance(side, Undefined):
+            str(side)  # raises, naming what is missing
     if sign == "%" and isinstance(left, str):
         return format_text(left, right, meter)
-    return meter.admit(_OPERATORS[sign](left, right))
+    check = _CHECKS.get(sign)
+    if check is not None:
+        check(left, right)
+    result = _OPERATORS[sign](left, right)
+    if isinstance(result, int):
+        check_bits(result.bit_length())
+    meter.read(result)
+    return result
 
 
 def format_text(pattern: str, arguments: Any, meter: Meter) -> str:
-    """Printf-style formatting without widths that could fill the memory."""
-    for found in _WIDTH.finditer(pattern):
-        for number in found.groups():
-            if number == "*" or (number and (len(number) > 4 or int(number) > _MAX_WIDTH)):
-                raise Invalid(f"a format's width and precision are numbers up to {_MAX_WIDTH}")
-    meter.walk(arguments)
+    """Printf-style formatting, without widths that could fill the memory. Values are put in as `show` gives them."""
+    directives = _DIRECTIVE.findall(pattern)
+    widths = sum(_width(number) for numbers in directives for number in numbers if number)
+    if isinstance(arguments, Mapping):
+        given: Any = {name: _printable(value, meter) for name, value in arguments.items()}
+        longest = max((len(str(value)) for value in given.values()), default=0)
+        check_length(len(pattern) + widths + longest * len(directives))
+    else:
+        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+        given = tuple(_printable(value, meter) for value in arguments)
+        check_length(len(pattern) + widths + sum(len(str(value)) for value in given))
     meter.read(pattern)
-    size = len(pattern) + pattern.count("%") * (_MAX_WIDTH if any(map(str.isdigit, pattern)) else 0)
-    check_length(min(size, len(pattern)))
-    text: str = meter.admit(pattern % arguments)
-    return text
+    return str(meter.admit(pattern % given))
+
+
+def _width(text: str) -> int:
+    if text == "*" or len(text) > 4 or int(text) > _MAX_WIDTH:
+        raise Invalid(f"a format's width and precision are numbers up to {_MAX_WIDTH}")
+    return int(text)
+
+
+def _printable(value: Any, meter: Meter) -> Any:
+    return value if isinstance(value, int | float) else show(value, meter)
 
 
 def _check_times(left: Any, right: Any) -> None:
@@ -91,14 +105,11 @@ def _check_plus(left: Any, right: Any) -> None:
 
 
 def _check_power(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int) and right > 0 and abs(left) > 1:
-        check_bits(left.bit_length() * right)
+    if isinstance(left, int) and isinstance(right, int) and right > 0:
+        check_bits(left.bit_length() * right if abs(left) > 1 else 1)
 
 
-def _no_check(left: Any, right: Any) -> None:
-    """These operators give nothing larger than they take."""
-
-
+#: Only these can give more than they take.
 _CHECKS: Mapping[str, Callable[[Any, Any], None]] = {"*": _check_times, "+": _check_plus, "**": _check_power}
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,

@@ -33,6 +33,7 @@ class PythonFuncNode(Node[PythonFuncConfig]):
 
     category = "Code"
     default_timeout_s = 30.0
+    bounds_its_own_time = True
 
     def __init__(self, spec: NodeSpec, config: PythonFuncConfig) -> None:
         super().__init__(spec, config)

@@ -1,0 +1,171 @@
+"""The examples run as they are, against loopback stand-ins for what they call."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rowel import Rowel
+from rowel.client import RunPaused
+from tests.support.providers import Call, Providers, Reply
+from tests.support.source import ROOT
+
+EXAMPLES = ROOT / "examples"
+REFERENCES = Path(os.environ.get("REFERENCE_WORKFLOWS", ROOT.parent / "shared" / "reference-workflows"))
+
+
+@pytest.fixture
+def world() -> Iterator[Providers]:
+    with Providers() as providers:
+        yield providers
+
+
+@pytest.fixture
+def rowel(tmp_path: Path, world: Providers) -> Rowel:
+    return Rowel(tmp_path / "data", environment=world.environment, http_allow=[f"127.0.0.1:{world.port}"])
+
+
+def example(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An example's definition and the fields of its input node."""
+    directory = EXAMPLES / name
+    definition = json.loads((directory / "workflow.json").read_text())["definition"]
+    return definition, json.loads((directory / "inputs.json").read_text())
+
+
+def all_examples() -> list[str]:
+    return sorted(path.parent.name for path in EXAMPLES.glob("*/workflow.json"))
+
+
+def test_there_are_at_least_four_each_with_inputs_and_a_page() -> None:
+    assert len(all_examples()) >= 4
+    for name in all_examples():
+        assert (EXAMPLES / name / "inputs.json").exists()
+        assert (EXAMPLES / name / "README.md").read_text().startswith("# ")
+
+
+async def test_a_small_invoice_is_booked_at_once(rowel: Rowel) -> None:
+    definition, fields = example("invoice-approval")
+    async with rowel:
+        workflow = await rowel.workflows.create("invoices", definition)
+        outputs = await rowel.run(workflow.id, {"input_node": fields})
+    assert outputs["output_node"] == {
+        "invoice_id": "2026-0815",
+        "vendor": "Nordlicht Druck GmbH",
+        "amount": 1249.9,
+        "currency": "EUR",
+        "booked": True,
+        "approved_by": "limit",
+    }
+
+
+async def test_a_large_invoice_waits_for_a_person_who_gives_a_name(rowel: Rowel) -> None:
+    definition, fields = example("invoice-approval")
+    async with rowel:
+        workflow = await rowel.workflows.create("invoices", definition)
+        with pytest.raises(RunPaused) as raised:
+            await rowel.run(workflow.id, {"input_node": {**fields, "amount": "$ 10,000.00"}})
+        run_id = raised.value.run.id
+        with pytest.raises(Exception, match="approved_by"):
+            await rowel.decide(run_id, "APPROVE", user_id="ann")
+        await rowel.decide(run_id, "APPROVE", user_id="ann", inputs={"approved_by": "Ann"})
+        async for _ in (await _live(rowel, run_id)).events():
+            pass
+        run = await rowel.get_run(run_id)
+    assert run.outputs is not None
+    assert run.outputs["output_node"]["approved_by"] == "Ann"
+    assert run.outputs["output_node"]["amount"] == 10000.0
+
+
+async def _live(rowel: Rowel, run_id: str) -> Any:
+    return rowel.attach(await rowel.get_run(run_id))
+
+
+async def test_of_a_hundred_invoices_exactly_one_waits(rowel: Rowel, tmp_path: Path) -> None:
+    definition, _ = example("invoice-approval")
+    async with rowel:
+        workflow = await rowel.workflows.create("invoices", definition)
+        batch = await rowel.batch(workflow.id, EXAMPLES / "invoice-approval" / "invoices.csv")
+        counts = [seen async for seen in batch.progress()][-1]
+        assert (counts.total, counts.completed, counts.paused) == (100, 99, 1)
+        rows = await rowel.runs(workflow.id, status="PAUSED", page_size=100)
+        (row,) = [run for run in rows if run.parent_run_id == batch.id]
+        await rowel.decide(row.id, "APPROVE", user_id="ann", inputs={"approved_by": "Ann"})
+        assert [seen async for seen in batch.progress()][-1].completed == 100
+        lines = (await batch.download(tmp_path / "out.jsonl")).read_text().splitlines()
+    booked = [json.loads(line)["output_node"] for line in lines]
+    assert [row["approved_by"] for row in booked].count("Ann") == 1
+    assert max(row["amount"] for row in booked) == 48750.0
+
+
+async def test_a_ticket_is_sorted_by_the_model(rowel: Rowel, world: Providers) -> None:
+    world.answer(
+        lambda call: json.dumps(
+            {"category": "billing", "urgent": "twice" in call.user, "summary": "s", "reply": "r"}
+        )
+    )
+    definition, fields = example("ticket-triage")
+    async with rowel:
+        workflow = await rowel.workflows.create("triage", definition)
+        outputs = await rowel.run(workflow.id, {"input_node": fields})
+    assert outputs["output_node"] == {"queue": "on-call", "category": "billing", "summary": "s", "reply": "r"}
+    assert "Charged twice" in world.asked[0].user
+
+
+async def test_orders_get_their_amount_in_euros(rowel: Rowel, world: Providers, tmp_path: Path) -> None:
+    def rates(call: Call) -> Reply:
+        return Reply(json={"base": call.query["base"][0], "rates": {"EUR": 0.5}})
+
+    world.on("/latest", rates)
+    definition, _ = example("currency-enrichment")
+    for node in definition["nodes"]:
+        if node["id"] == "service":
+            node["config"]["values"]["url"] = world.url
+    orders = EXAMPLES / "currency-enrichment" / "orders.csv"
+    async with rowel:
+        workflow = await rowel.workflows.create("orders", definition)
+        batch = await rowel.batch(workflow.id, orders)
+        assert [seen async for seen in batch.progress()][-1].completed == 30
+        lines = (await batch.download(tmp_path / "out.jsonl")).read_text().splitlines()
+    amounts = [float(row["amount"]) for row in csv.DictReader(orders.read_text().splitlines())]
+    found = [json.loads(line)["output_node"]["amount_eur"] for line in lines]
+    assert found == pytest.approx([amount / 2 for amount in amounts], abs=0.011)
+
+
+async def test_a_text_is_refined_three_times_each_on_the_last_version(rowel: Rowel, world: Providers) -> None:
+    world.answer(lambda call: call.user.rsplit("\n", 1)[-1] + "!")
+    definition, fields = example("text-refiner")
+    async with rowel:
+        workflow = await rowel.workflows.create("refine", definition)
+        outputs = await rowel.run(workflow.id, {"input_node": {**fields, "text": "Hi"}})
+    assert outputs["output_node"] == {"text": "Hi!!!"}
+    assert len(world.asked) == 3
+
+
+REFERENCE_INPUTS = {
+    "joke_generator": {"topic": "compilers", "audience": "engineers"},
+    "ollama_model_comparison": {"input_1": "Make a joke about peanuts."},
+    "Slack_Summarizer": {"blogpost_url": "https://example.com/post", "paper_pdf_file": ""},
+}
+
+
+@pytest.mark.skipif(
+    not REFERENCES.is_dir(), reason="the workflows of PySpur's users are not beside this checkout"
+)
+@pytest.mark.parametrize("name", sorted(REFERENCE_INPUTS))
+async def test_workflows_that_pyspur_exported_run_unchanged(
+    rowel: Rowel, world: Providers, name: str
+) -> None:
+    exported = json.loads((REFERENCES / f"{name}.json").read_text())
+    async with rowel:
+        workflow = await rowel.workflows.create(exported["name"], exported["definition"])
+        node_id = exported["definition"]["nodes"][0]["id"]
+        outputs = await rowel.run(workflow.id, {node_id: REFERENCE_INPUTS[name]})
+        assert workflow.definition["links"] == exported["definition"]["links"]
+    assert set(outputs) >= {node_id}
+    assert len(outputs) >= 3
