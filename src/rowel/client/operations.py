@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
-from rowel.client.errors import UnexpectedAnswer
-from rowel.client.messages import Answer, Operation, Query, Request, path
+from rowel.client.errors import RunPaused, StillRunning, UnexpectedAnswer
+from rowel.client.messages import Answer, Operation, Request, path
 from rowel.client.models import (
     Dataset,
     Fields,
@@ -19,282 +15,259 @@ from rowel.client.models import (
     OutputFile,
     Pause,
     PausedWorkflow,
-    Progress,
     Run,
     Version,
     Workflow,
 )
-from rowel.client.words import Action
+from rowel.client.words import Action, Status
 
 M = TypeVar("M", bound=Model)
 
-#: {node id: {field: value}}
 Inputs = Mapping[str, Mapping[str, Any]]
 Outputs = dict[str, Fields]
-#: {category: [node type]}
-NodeTypes = dict[str, list[Fields]]
 
 #: What the server sends on one page at most.
 PAGE_SIZE = 100
-#: Event streams carry a sign of life more often than this.
+#: The server sends a sign of life on an event stream more often than this.
 SILENCE_S = 60.0
-#: How much longer than it was asked to wait a blocking call may take to answer.
-GRACE_S = 30.0
-
-_NEXT_CURSOR = re.compile(r'[?&]cursor=([^&>]+)[^>]*>;\s*rel="?next"?')
-
-
-class Keep(Enum):
-    """The mark of what an update leaves as it is."""
-
-    KEEP = "keep"
+#: Seconds a blocking call gets beyond the time that the server was given.
+MARGIN_S = 30.0
+#: Seconds the server waits where nobody says how long.
+SERVER_WAIT_S = 300.0
 
 
-KEEP = Keep.KEEP
+def one(model: type[M]) -> Callable[[Answer], M]:
+    """Reads one object."""
+    return lambda answer: model.from_wire(_object(answer.json()))
 
 
-def _one(model: type[M]) -> Callable[[Answer], M]:
-    return lambda answer: model.from_wire(answer.json())
+def many(model: type[M]) -> Callable[[Answer], list[M]]:
+    """Reads a list of objects."""
+    return lambda answer: [model.from_wire(_object(item)) for item in _list(answer.json())]
 
 
-def _many(model: type[M]) -> Callable[[Answer], list[M]]:
-    return lambda answer: [model.from_wire(item) for item in _list(answer)]
+def nothing(_: Answer) -> None:
+    """Reads an answer that says no more than its status."""
 
 
-def _list(answer: Answer) -> list[Any]:
-    told = answer.json()
-    if not isinstance(told, list):
-        raise UnexpectedAnswer("the answer is not a list")
-    return told
+def outputs(answer: Answer) -> Outputs:
+    """Reads a blocking run's outputs. Raises `RunPaused` or `StillRunning` where there are none yet."""
+    told = _object(answer.json())
+    if answer.status != 202:
+        return told
+    run = Run.from_wire(_object(told.get("run")))
+    if run.status is Status.PAUSED:
+        raise RunPaused(run)
+    raise StillRunning(run)
 
 
-def _object(answer: Answer) -> dict[str, Any]:
-    told = answer.json()
-    if not isinstance(told, dict):
-        raise UnexpectedAnswer("the answer is not a JSON object")
-    return told
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UnexpectedAnswer(f"the answer holds {type(value).__name__} where an object should be")
+    return value
 
 
-def _nothing(answer: Answer) -> None:
-    return None
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise UnexpectedAnswer(f"the answer holds {type(value).__name__} where a list should be")
+    return value
 
 
-def _get(model: type[M], *parts: str, query: Query | None = None) -> Operation[M]:
-    return Operation(request=Request(method="GET", path=path(*parts), query=query or {}), read=_one(model))
+def _page(page: int, page_size: int) -> dict[str, int]:
+    return {"page": page, "page_size": page_size}
 
 
-def _list_of(model: type[M], *parts: str, query: Query | None = None) -> Operation[list[M]]:
-    return Operation(request=Request(method="GET", path=path(*parts), query=query or {}), read=_many(model))
+def _without_none(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _delete(*parts: str) -> Operation[None]:
-    return Operation(request=Request(method="DELETE", path=path(*parts)), read=_nothing)
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    """The values that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _page(page: int, size: int) -> Query:
-    return {"page": page, "page_size": size}
-
-
-def create_workflow(name: str, definition: Fields, description: str | None) -> Operation[Workflow]:
-    body = {"name": name, "definition": definition, **_given(description=description)}
-    return Operation(request=Request(method="POST", path="/wf/", body=body), read=_one(Workflow))
+def create_workflow(name: str, definition: Mapping[str, Any], description: str | None) -> Operation[Workflow]:
+    body = _without_none(name=name, definition=definition, description=description)
+    return Operation(request=Request(method="POST", path=path("wf"), body=body), read=one(Workflow))
 
 
 def get_workflow(workflow_id: str) -> Operation[Workflow]:
-    return _get(Workflow, "wf", workflow_id)
+    return Operation(request=Request(method="GET", path=path("wf", workflow_id)), read=one(Workflow))
 
 
-def list_workflows(page: int, size: int) -> Operation[list[Workflow]]:
-    return _list_of(Workflow, "wf", query=_page(page, size))
+def list_workflows(page: int, page_size: int) -> Operation[list[Workflow]]:
+    request = Request(method="GET", path=path("wf"), query=_page(page, page_size))
+    return Operation(request=request, read=many(Workflow))
 
 
 def update_workflow(
-    workflow_id: str, name: str, definition: Fields, description: str | None | Keep
+    workflow_id: str, name: str, definition: Mapping[str, Any], description: str | None
 ) -> Operation[Workflow]:
-    body: dict[str, Any] = {"name": name, "definition": definition}
-    if description is not KEEP:
-        body["description"] = description
-    return Operation(request=Request(method="PUT", path=path("wf", workflow_id), body=body), read=_one(Workflow))
+    body = _without_none(name=name, definition=definition, description=description)
+    return Operation(
+        request=Request(method="PUT", path=path("wf", workflow_id), body=body), read=one(Workflow)
+    )
 
 
 def delete_workflow(workflow_id: str) -> Operation[None]:
-    return _delete("wf", workflow_id)
+    return Operation(request=Request(method="DELETE", path=path("wf", workflow_id)), read=nothing)
 
 
 def duplicate_workflow(workflow_id: str) -> Operation[Workflow]:
-    return Operation(request=Request(method="POST", path=path("wf", workflow_id, "duplicate")), read=_one(Workflow))
-
-
-def list_versions(workflow_id: str, page: int, size: int) -> Operation[list[Version]]:
-    return _list_of(Version, "wf", workflow_id, "versions", query=_page(page, size))
-
-
-def node_types() -> Operation[NodeTypes]:
-    return Operation(request=Request(method="GET", path="/node/supported_types/"), read=_object)
-
-
-def _starting(workflow_id: str, verb: str, body: Mapping[str, Any], wait_s: float | None = None) -> Request:
-    """A request that starts a run; `wait_s` is how long the server holds it until the run rests."""
-    return Request(
-        method="POST",
-        path=path("wf", workflow_id, verb),
-        query={"timeout": wait_s},
-        body=body,
-        is_once=True,
-        silence_s=None if wait_s is None else wait_s + GRACE_S,
-    )
-
-
-def run(workflow_id: str, inputs: Inputs | None, wait_s: float) -> Operation[Outputs | Run]:
-    """The outputs, or the run where it is paused or still running."""
     return Operation(
-        request=_starting(workflow_id, "run", _given(initial_inputs=inputs), wait_s), read=_outputs_or_run
+        request=Request(method="POST", path=path("wf", workflow_id, "duplicate"), body={}),
+        read=one(Workflow),
     )
+
+
+def list_versions(workflow_id: str) -> Operation[list[Version]]:
+    return Operation(
+        request=Request(method="GET", path=path("wf", workflow_id, "versions")), read=many(Version)
+    )
+
+
+def run(workflow_id: str, inputs: Inputs | None, timeout: float | None) -> Operation[Outputs]:
+    wait_s = SERVER_WAIT_S if timeout is None else timeout
+    request = Request(
+        method="POST",
+        path=path("wf", workflow_id, "run"),
+        query={"timeout": wait_s},
+        body=_without_none(initial_inputs=inputs),
+        silence_s=wait_s + MARGIN_S,
+    )
+    return Operation(request=request, read=outputs)
 
 
 def run_partial(
-    workflow_id: str, node_id: str, inputs: Inputs | None, partial_outputs: Inputs | None, wait_s: float
-) -> Operation[Outputs | Run]:
-    body = _given(node_id=node_id, initial_inputs=inputs, partial_outputs=partial_outputs)
-    return Operation(request=_starting(workflow_id, "run_partial", body, wait_s), read=_outputs_or_run)
+    workflow_id: str, node_id: str, inputs: Inputs | None, partial_outputs: Inputs | None
+) -> Operation[Outputs]:
+    request = Request(
+        method="POST",
+        path=path("wf", workflow_id, "run_partial"),
+        body=_without_none(node_id=node_id, initial_inputs=inputs, partial_outputs=partial_outputs),
+        silence_s=SERVER_WAIT_S + MARGIN_S,
+    )
+    return Operation(request=request, read=outputs)
 
 
-def _outputs_or_run(answer: Answer) -> Outputs | Run:
-    told = _object(answer)
-    return Run.from_wire(told.get("run") or {}) if answer.status == 202 else told
-
-
-def start(workflow_id: str, inputs: Inputs | None) -> Operation[Run]:
+def start(workflow_id: str, inputs: Inputs | None, parent_run_id: str | None) -> Operation[Run]:
+    body = _without_none(initial_inputs=inputs, parent_run_id=parent_run_id)
     return Operation(
-        request=_starting(workflow_id, "start_run", _given(initial_inputs=inputs)), read=_one(Run)
+        request=Request(method="POST", path=path("wf", workflow_id, "start_run"), body=body), read=one(Run)
     )
 
 
 def start_batch(workflow_id: str, dataset_id: str, mini_batch_size: int) -> Operation[Run]:
     body = {"dataset_id": dataset_id, "mini_batch_size": mini_batch_size}
-    return Operation(request=_starting(workflow_id, "start_batch_run", body), read=_one(Run))
-
-
-def get_run(run_id: str, *, is_slim: bool = False) -> Operation[Run]:
-    """The run; a slim one has no tasks and no data."""
-    return _get(Run, "run", run_id, query={"slim": "true"} if is_slim else None)
-
-
-def list_workflow_runs(workflow_id: str, page: int, size: int, query: Query) -> Operation[list[Run]]:
-    return _list_of(Run, "wf", workflow_id, "runs", query={**_page(page, size), **query})
-
-
-def list_runs(cursor: str | None, size: int, query: Query) -> Operation[tuple[list[Run], str | None]]:
-    """A page of all runs, with the cursor of the next page."""
-    request = Request(method="GET", path="/run/", query={"limit": size, "cursor": cursor, **query})
-    return Operation(request=request, read=lambda answer: (_many(Run)(answer), _next_cursor(answer)))
-
-
-def _next_cursor(answer: Answer) -> str | None:
-    found = _NEXT_CURSOR.search(answer.headers.get("link", ""))
-    return unquote(found.group(1)) if found else None
-
-
-def runs_query(
-    *,
-    status: str | None = None,
-    run_type: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    of_workflow: bool,
-) -> Query:
-    """The filter of a list of runs; of one workflow's runs the API calls the bounds by other names."""
-    first, last = ("start_date", "end_date") if of_workflow else ("since", "until")
-    return _given(
-        status=status,
-        run_type=run_type,
-        **{first: since and since.isoformat(), last: until and until.isoformat()},
+    return Operation(
+        request=Request(method="POST", path=path("wf", workflow_id, "start_batch_run"), body=body),
+        read=one(Run),
     )
-
-
-def cancel(run_id: str) -> Operation[Run]:
-    return Operation(request=Request(method="POST", path=path("wf", "cancel_workflow", run_id)), read=_one(Run))
 
 
 def decide(
     run_id: str,
-    action: str,
+    action: Action | str,
     *,
     user_id: str,
     inputs: Mapping[str, Any] | None,
     comments: str | None,
     node_id: str | None,
 ) -> Operation[Run]:
-    """Raises `ValueError` where the action is none of the three."""
-    body = {"action": Action(action), "user_id": user_id, "inputs": inputs or {}, **_given(comments=comments)}
+    body = _without_none(action=str(Action(action)), user_id=user_id, inputs=inputs or {}, comments=comments)
     request = Request(
         method="POST",
         path=path("wf", "process_pause_action", run_id),
         query={"node_id": node_id},
         body=body,
-        is_once=True,
     )
-    return Operation(request=request, read=_one(Run))
+    return Operation(request=request, read=one(Run))
 
 
-def paused(page: int, size: int) -> Operation[list[PausedWorkflow]]:
-    return _list_of(PausedWorkflow, "wf", "paused_workflows", query=_page(page, size))
+def cancel(run_id: str) -> Operation[Run]:
+    return Operation(
+        request=Request(method="POST", path=path("wf", "cancel_workflow", run_id), body={}), read=one(Run)
+    )
+
+
+def get_run(run_id: str) -> Operation[Run]:
+    return Operation(request=Request(method="GET", path=path("run", run_id)), read=one(Run))
+
+
+def list_runs(
+    workflow_id: str | None,
+    *,
+    status: str | None,
+    run_type: str | None,
+    page: int,
+    page_size: int,
+) -> Operation[list[Run]]:
+    wanted = {"status": status, "run_type": run_type}
+    if workflow_id is None:
+        request = Request(method="GET", path=path("run"), query={**wanted, "limit": page_size})
+    else:
+        request = Request(
+            method="GET", path=path("wf", workflow_id, "runs"), query={**wanted, **_page(page, page_size)}
+        )
+    return Operation(request=request, read=many(Run))
+
+
+def list_paused(page: int, page_size: int) -> Operation[list[PausedWorkflow]]:
+    request = Request(method="GET", path=path("wf", "paused_workflows"), query=_page(page, page_size))
+    return Operation(request=request, read=many(PausedWorkflow))
 
 
 def pause_history(run_id: str) -> Operation[list[Pause]]:
-    return _list_of(Pause, "wf", "pause_history", run_id)
+    return Operation(
+        request=Request(method="GET", path=path("wf", "pause_history", run_id)), read=many(Pause)
+    )
 
 
-def progress(run_id: str) -> Operation[Progress]:
-    return _get(Progress, "run", run_id, "batch")
+def upload_dataset(name: str, file: Path, description: str | None) -> Operation[Dataset]:
+    request = Request(
+        method="POST",
+        path=path("ds"),
+        query={"name": name, "description": description},
+        upload=file,
+        silence_s=SERVER_WAIT_S,
+    )
+    return Operation(request=request, read=one(Dataset))
+
+
+def list_datasets() -> Operation[list[Dataset]]:
+    return Operation(request=Request(method="GET", path=path("ds")), read=many(Dataset))
+
+
+def get_dataset(dataset_id: str) -> Operation[Dataset]:
+    return Operation(request=Request(method="GET", path=path("ds", dataset_id)), read=one(Dataset))
+
+
+def delete_dataset(dataset_id: str) -> Operation[None]:
+    return Operation(request=Request(method="DELETE", path=path("ds", dataset_id)), read=nothing)
+
+
+def list_outputs() -> Operation[list[OutputFile]]:
+    return Operation(request=Request(method="GET", path=path("of")), read=many(OutputFile))
+
+
+def get_output(file_id: str) -> Operation[OutputFile]:
+    return Operation(request=Request(method="GET", path=path("of", file_id)), read=one(OutputFile))
+
+
+def delete_output(file_id: str) -> Operation[None]:
+    return Operation(request=Request(method="DELETE", path=path("of", file_id)), read=nothing)
+
+
+def download_output(file_id: str) -> Request:
+    return Request(method="GET", path=path("of", file_id, "download"), silence_s=SILENCE_S)
+
+
+def node_types() -> Operation[dict[str, Any]]:
+    return Operation(
+        request=Request(method="GET", path=path("node", "supported_types")),
+        read=lambda answer: _object(answer.json()),
+    )
 
 
 def events(run_id: str, after: int) -> Request:
-    """The stream of the run's events after number `after`."""
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": str(after)} if after else {})}
     return Request(method="GET", path=path("run", run_id, "events"), headers=headers, silence_s=SILENCE_S)
 
 
-def upload_dataset(file: Path, name: str, description: str | None) -> Operation[Dataset]:
-    request = Request(
-        method="POST", path="/ds/", query={"name": name, "description": description}, upload=file
-    )
-    return Operation(request=request, read=_one(Dataset))
-
-
-def get_dataset(dataset_id: str) -> Operation[Dataset]:
-    return _get(Dataset, "ds", dataset_id)
-
-
-def list_datasets() -> Operation[list[Dataset]]:
-    return _list_of(Dataset, "ds")
-
-
-def delete_dataset(dataset_id: str) -> Operation[None]:
-    return _delete("ds", dataset_id)
-
-
-def dataset_runs(dataset_id: str) -> Operation[list[Run]]:
-    return _list_of(Run, "ds", dataset_id, "list_runs")
-
-
-def get_output(file_id: str) -> Operation[OutputFile]:
-    return _get(OutputFile, "of", file_id)
-
-
-def list_outputs() -> Operation[list[OutputFile]]:
-    return _list_of(OutputFile, "of")
-
-
-def delete_output(file_id: str) -> Operation[None]:
-    return _delete("of", file_id)
-
-
-def download(file_id: str) -> Request:
-    """The bytes of an output file."""
-    return Request(method="GET", path=path("of", file_id, "download"))
+def is_ready() -> Operation[None]:
+    return Operation(request=Request(method="GET", path="/health/ready"), read=nothing)
