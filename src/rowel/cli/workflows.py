@@ -20,7 +20,7 @@ def import_files(
     as_json: AsJson = False,
 ) -> None:
     """Bring in workflows from PySpur's or Rowel's export files."""
-    found = [(file, *_exported(file)) for file in files]
+    found = [(file, *exported(file)) for file in files]
     with connected(url, api_key) as client:
         made = [
             client.workflows.create(name, definition, description)
@@ -33,7 +33,7 @@ def import_files(
         console.print(f"{workflow.id}  {workflow.name}", markup=False)
 
 
-def _exported(file: Path) -> tuple[str, dict[str, Any], str | None]:
+def exported(file: Path) -> tuple[str, dict[str, Any], str | None]:
     """Name, definition and description of an export file; a bare definition is named after its file."""
     try:
         value = json.loads(file.read_text())
