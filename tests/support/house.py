@@ -169,4 +169,4 @@ def statuses(view: RunView) -> dict[str, TaskStatus]:
 
 
 def task_at(view: RunView, path: str) -> Task:
-    return next(task for task in view.tasks if task.path == path)
+    return {task.path: task for task in view.tasks}[path]

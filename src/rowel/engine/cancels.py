@@ -7,6 +7,7 @@ from rowel.core.records import Run
 from rowel.core.status import RunStatus
 from rowel.engine import facts
 from rowel.engine.house import House
+from rowel.engine.owners import wake_owner
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.views import RunView
 from rowel.store import runs
@@ -44,8 +45,7 @@ class Cancels:
         if not landed:
             raise _ended(await find_run(self._house, run_id))
         await self._cancel_late(run)
-        if run.owner_id is not None:
-            self._house.dispatch.poke(run.owner_id)
+        await wake_owner(self._house, run)
         return await get_run(self._house, run_id)
 
     async def _owned(self, run: Run) -> list[Run]:

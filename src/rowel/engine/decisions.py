@@ -14,6 +14,7 @@ from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.engine import facts
 from rowel.engine.execute import checked
 from rowel.engine.house import House
+from rowel.engine.owners import wake, wake_owner
 from rowel.engine.progress import DECLINED, approved_routes
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.views import RunView
@@ -127,15 +128,9 @@ class Decisions:
         if answered is None:
             raise await self._too_late(run, pause)
         self._house.publish(run.id, answered.seq, facts_told)
-        self._wake(run)
+        wake(self._house, run)
+        await wake_owner(self._house, run)
         return told
-
-    def _wake(self, run: Run) -> None:
-        """Rows are moved by their batch; a run that others wait for wakes them too."""
-        if run.row_index is None or run.owner_id is None:
-            self._house.dispatch.poke(run.id)
-        if run.owner_id is not None:
-            self._house.dispatch.poke(run.owner_id)
 
     async def _task(self, pause: Pause) -> Task:
         tasks = await self._house.database.read(lambda connection: runs.get_tasks(connection, pause.run_id))

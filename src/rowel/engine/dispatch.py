@@ -82,7 +82,11 @@ class LocalDispatch:
 
     def spawn(self, run_id: RunID, mover: Mover | None = None) -> None:
         """Move this run now, whatever the slots: somebody who holds a slot waits for it."""
-        if run_id in self._live or run_id in self._queued:
+        waiting = next((entry for entry in self._queue if entry[0] == run_id), None)
+        if waiting is not None:
+            self._queue.remove(waiting)
+            mover = waiting[1]
+        elif run_id in self._live or run_id in self._queued:
             self.poke(run_id)
             return
         if not self._is_draining:
@@ -178,7 +182,6 @@ class LocalDispatch:
                 self._go_live(run_id, mover)
             if mover is not None:
                 run = await mover.drive()
-                await self._rested(run)
         except Exception as problem:
             log.exception("run %s could not be moved", run_id)
             error = problem
@@ -189,6 +192,15 @@ class LocalDispatch:
                 self._moving -= 1
             self._resolve(run_id, run, error)
             self._after(run_id)
+        if run is not None:
+            await self._tell(run)
+
+    async def _tell(self, run: Run) -> None:
+        """Who pokes the run meanwhile finds it at rest, and has it moved anew."""
+        try:
+            await self._rested(run)
+        except Exception:
+            log.exception("who waits for run %s could not be told of its rest", run.id)
 
     def _resolve(self, run_id: RunID, run: Run | None, error: Exception | None) -> None:
         for future in self._waiting.pop(run_id, ()):

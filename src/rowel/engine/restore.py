@@ -91,10 +91,9 @@ class Restoration:
         return found
 
     def _known(self, level: Mapping[str, Task]) -> dict[str, Settled]:
-        facts = {node_id: self._fact(task) for node_id, task in level.items()}
-        return {node_id: fact for node_id, fact in facts.items() if fact is not None}
+        return {node_id: self._fact(task) for node_id, task in level.items()}
 
-    def _fact(self, task: Task) -> Settled | None:
+    def _fact(self, task: Task) -> Settled:
         match task.status:
             case TaskStatus.COMPLETED:
                 return Settled(State.COMPLETED, task.routes)
@@ -104,7 +103,7 @@ class Restoration:
                 return Settled(State.DECLINED if is_declined(task) else State.CANCELED)
             case TaskStatus.PAUSED if task.path in self._pauses:
                 return Settled(State.PAUSED, holds_all=self._pauses[task.path].holds_all)
-        return None
+        return Settled(State.STARTED)
 
 
 def _by_level(tasks: Sequence[Task]) -> dict[str, Level]:

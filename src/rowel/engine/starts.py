@@ -119,7 +119,7 @@ class Starts:
         while run.owner_id is not None:
             run = await find_run(self._house, run.owner_id)
             depth += 1
-        if depth > MAX_NESTING:
+        if depth >= MAX_NESTING:
             raise Invalid(f"Runs may be nested {MAX_NESTING} deep, and this one would lie deeper.")
 
     async def _prepare(

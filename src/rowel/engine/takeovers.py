@@ -14,6 +14,7 @@ from rowel.engine.batch import BatchMover
 from rowel.engine.batches import Batches
 from rowel.engine.dispatch import Mover
 from rowel.engine.house import House
+from rowel.engine.owners import wake_owner
 from rowel.engine.progress import Answer
 from rowel.engine.restore import Restoration, first_reason
 from rowel.engine.runner import Means, News, Runner
@@ -88,6 +89,7 @@ class Takeovers:
         seq = await self._house.journal.rest(run, Changes(facts=told), rest)
         if seq is not None:
             self._house.publish(run.id, seq, told)
+        await wake_owner(self._house, run)
 
     async def _batch_mover(self, run: Run) -> Mover | None:
         try:
@@ -146,13 +148,7 @@ class Takeovers:
 
     async def tell_owner(self, run: Run) -> None:
         """A run that others wait for came to rest: wake its owner, or the batch that moves its owner."""
-        if run.owner_id is None or run.row_index is not None:
-            return
-        owner = await self._house.database.read(lambda connection: runs.get(connection, run.owner_id or ""))
-        if owner is None or owner.status.is_final:
-            return
-        is_resting_row = owner.row_index is not None and not self._house.dispatch.is_live(owner.id)
-        self._house.dispatch.poke(owner.owner_id if is_resting_row and owner.owner_id else owner.id)
+        await wake_owner(self._house, run)
 
 
 def _read(connection: Connection, run_id: RunID) -> Found:
