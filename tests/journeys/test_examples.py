@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from rowel import Rowel
+from rowel.api.templates import read_templates
+from rowel.app import find_templates
 from rowel.client import RunPaused
 from tests.support.providers import Call, Providers, Reply
 from tests.support.source import ROOT
@@ -147,25 +150,77 @@ async def test_a_text_is_refined_three_times_each_on_the_last_version(rowel: Row
     assert len(world.asked) == 3
 
 
+PAPER = "data:application/pdf;base64," + base64.b64encode(b"%PDF-1.4 a paper").decode()
+
 REFERENCE_INPUTS = {
-    "joke_generator": {"topic": "compilers", "audience": "engineers"},
-    "ollama_model_comparison": {"input_1": "Make a joke about peanuts."},
-    "Slack_Summarizer": {"blogpost_url": "https://example.com/post", "paper_pdf_file": ""},
+    "jokes": ("joke_generator", {"topic": "compilers", "audience": "engineers"}),
+    "models": ("ollama_model_comparison", {"input_1": "Make a joke about peanuts."}),
+    "a blog post": ("Slack_Summarizer", {"blogpost_url": "https://example.com/post", "paper_pdf_file": ""}),
+    "a paper": ("Slack_Summarizer", {"blogpost_url": "", "paper_pdf_file": PAPER}),
+}
+EXPECTED_NODES = {
+    "jokes": {"input_node", "JokeDrafter", "JokeRefiner", "SingleShotJoke"},
+    "models": {"input_prompt", "Llama3_2", "Gemma2", "Mistral_03"},
+    "a blog post": {"FirecrawlScrapeNode_1", "SingleLLMCallNode_1", "CoalesceNode_1", "SlackNotifyNode_1"},
+    "a paper": {"SingleLLMCallNode_2", "SingleLLMCallNode_3", "CoalesceNode_1", "SlackNotifyNode_1"},
 }
 
 
 @pytest.mark.skipif(
     not REFERENCES.is_dir(), reason="the workflows of PySpur's users are not beside this checkout"
 )
-@pytest.mark.parametrize("name", sorted(REFERENCE_INPUTS))
+@pytest.mark.parametrize("case", sorted(REFERENCE_INPUTS))
 async def test_workflows_that_pyspur_exported_run_unchanged(
-    rowel: Rowel, world: Providers, name: str
+    rowel: Rowel, world: Providers, case: str
 ) -> None:
+    name, fields = REFERENCE_INPUTS[case]
     exported = json.loads((REFERENCES / f"{name}.json").read_text())
     async with rowel:
         workflow = await rowel.workflows.create(exported["name"], exported["definition"])
-        node_id = exported["definition"]["nodes"][0]["id"]
-        outputs = await rowel.run(workflow.id, {node_id: REFERENCE_INPUTS[name]})
-        assert workflow.definition["links"] == exported["definition"]["links"]
-    assert set(outputs) >= {node_id}
-    assert len(outputs) >= 3
+        outputs = await rowel.run(workflow.id, {exported["definition"]["nodes"][0]["id"]: fields})
+    assert workflow.definition["links"] == exported["definition"]["links"]
+    assert set(outputs) - {"input_node", "RouterNode_1"} == EXPECTED_NODES[case] - {"input_node"}
+    assert len(world.to("/api/chat.postMessage")) == (1 if name == "Slack_Summarizer" else 0)
+
+
+@pytest.mark.parametrize(
+    ("legal", "finance", "decision"),
+    [("APPROVE", "APPROVE", "signed"), ("APPROVE", "DECLINE", "refused"), ("DECLINE", "DECLINE", "refused")],
+)
+async def test_a_contract_is_signed_when_both_agree(
+    rowel: Rowel, legal: str, finance: str, decision: str
+) -> None:
+    definition, fields = example("contract-signoff")
+    async with rowel:
+        workflow = await rowel.workflows.create("contracts", definition)
+        run = await rowel.start(workflow.id, {"input_node": fields})
+        assert (await run.wait()).status == "PAUSED"
+        await rowel.decide(run.id, finance, user_id="fin", node_id="finance")
+        await rowel.decide(run.id, legal, user_id="lea", node_id="legal")
+        ended = await run.wait()
+        history = await rowel.pause_history(run.id)
+    assert ended.status == "COMPLETED"
+    assert ended.outputs is not None
+    assert ended.outputs["output_node"] == {
+        "contract": "K-2026-118",
+        "partner": "Lindqvist Logistik",
+        "decision": decision,
+    }
+    assert {pause.node_id: pause.resume_user_id for pause in history} == {"legal": "lea", "finance": "fin"}
+
+
+@pytest.mark.parametrize("name", all_examples())
+def test_an_examples_page_says_in_three_lines_what_it_shows(name: str) -> None:
+    title, empty, *lines = (EXAMPLES / name / "README.md").read_text().splitlines()
+    assert title == f"# {json.loads((EXAMPLES / name / 'workflow.json').read_text())['name']}"
+    assert empty == ""
+    assert lines.index("") == 3
+    assert any(line.startswith("    rowel import ") for line in lines)
+
+
+def test_the_server_offers_every_example_as_a_template() -> None:
+    found = find_templates()
+    assert found is not None
+    assert [template.file_name for template in read_templates(found)] == [
+        f"{name}/workflow.json" for name in all_examples()
+    ]
