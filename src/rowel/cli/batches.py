@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rowel.cli.exits import Exit, code_of
-from rowel.cli.looks import console, seconds, status
+from rowel.cli.exits import Exit, code_of, fail
+from rowel.cli.following import command, left_running
+from rowel.cli.looks import console, say, seconds, status
 from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, find_workflow, print_json
-from rowel.client.blocking import LiveBatch
 from rowel.client.models import Progress as Counts
 from rowel.client.models import Run
 from rowel.client.words import Status
+
+if TYPE_CHECKING:
+    from rowel.client.blocking import LiveBatch
 
 
 def batch(
@@ -27,29 +31,27 @@ def batch(
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a workflow once for each row of a dataset."""
+    """Run a workflow once for each row of a dataset. Ctrl-C leaves the batch running."""
+    _check_file(dataset)
     with connected(url, api_key) as client:
         found = find_workflow(client, workflow)
         live = client.batch(found.id, dataset, mini_batch_size=at_a_time)
         if follow and not live.run.status.is_resting:
-            _watch_or_leave(live, quiet=as_json, url=url)
+            with left_running("batch", live.id, url):
+                watch(live, quiet=as_json)
         seen = live.refresh()
     if as_json:
         print_json(seen)
     else:
-        show_end(seen)
+        show_end(seen, url)
     raise typer.Exit(code_of(seen) if follow else Exit.DONE)
 
 
-def _watch_or_leave(live: LiveBatch, *, quiet: bool, url: str) -> None:
-    try:
-        watch(live, quiet=quiet)
-    except KeyboardInterrupt:
-        console.print(
-            f"\nThe batch goes on. Come back: rowel show {live.id} --follow --url {url}", markup=False
-        )
-        console.print(f"Or end it: rowel cancel {live.id} --url {url}", markup=False)
-        raise typer.Exit(Exit.WAITING) from None
+def _check_file(dataset: str) -> None:
+    """What has a suffix is a file's name, and must be there before anything starts."""
+    file = Path(dataset)
+    if file.suffix and not file.is_file():
+        fail(f"there is no file {dataset}", Exit.USAGE)
 
 
 def watch(live: LiveBatch, *, quiet: bool = False) -> None:
@@ -61,7 +63,7 @@ def watch(live: LiveBatch, *, quiet: bool = False) -> None:
         _watch_bar(live)
     else:
         for counts in live.progress():
-            console.print(f"{counts.finished}/{counts.total} rows: {counts_line(counts)}", markup=False)
+            say(f"{counts.finished}/{counts.total} rows: {counts_line(counts)}")
 
 
 def _watch_bar(live: LiveBatch) -> None:
@@ -100,14 +102,14 @@ def counts_line(counts: Counts) -> str:
     return ", ".join(f"{count} {name}" for name, count in named if count)
 
 
-def show_end(seen: Run) -> None:
+def show_end(seen: Run, url: str) -> None:
     """How the batch stands, and what to do next."""
     console.print(f"{status(seen.status)} batch [bold]{seen.id}[/]  {seconds(seen.duration)}")
     if seen.message:
-        console.print(seen.message, markup=False)
+        say(seen.message)
     if seen.status is Status.PAUSED:
-        console.print("Some rows wait for a person: rowel runs --status PAUSED", markup=False)
-    if seen.status.is_final and seen.output_file_id:
-        console.print(
-            f"Output file {seen.output_file_id}: GET /of/{seen.output_file_id}/download/", markup=False
-        )
+        console.print("Some rows wait for a person: rowel runs --status PAUSED")
+    elif seen.status is Status.COMPLETED:
+        say(f"Its rows: {command('download', seen.id, url)}")
+    elif not seen.status.is_final:
+        say(f"Follow it: {command('show', seen.id, url)} --follow")

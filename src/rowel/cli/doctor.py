@@ -16,7 +16,6 @@ import typer
 from rowel.cli.exits import Exit, fail
 from rowel.cli.looks import console
 from rowel.cli.server import AsJson, print_json
-from rowel.client import Client
 
 if TYPE_CHECKING:
     from rowel.settings import Settings
@@ -24,10 +23,23 @@ if TYPE_CHECKING:
 #: The variables that hold providers' keys; their values are never shown.
 KEYS = (
     "OPENAI_API_KEY",
+    "AZURE_OPENAI_API_KEY",
     "ANTHROPIC_API_KEY",
     "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
     "GROQ_API_KEY",
     "MISTRAL_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "TOGETHER_API_KEY",
+    "OPENROUTER_API_KEY",
+    "XAI_API_KEY",
+    "COHERE_API_KEY",
+    "FIREWORKS_API_KEY",
+    "PERPLEXITY_API_KEY",
+    "CEREBRAS_API_KEY",
+    "MOONSHOT_API_KEY",
+    "HF_TOKEN",
+    "NVIDIA_NIM_API_KEY",
     "FIRECRAWL_API_KEY",
     "SLACK_BOT_TOKEN",
 )
@@ -75,7 +87,9 @@ def doctor(
 
 def check_data(settings: Settings) -> Iterator[Finding]:
     """The data directory can be written."""
-    place = settings.data if settings.data.exists() else settings.data.absolute().parent
+    place = next(
+        path for path in (settings.data.absolute(), *settings.data.absolute().parents) if path.exists()
+    )
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
@@ -127,23 +141,31 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
 
 def check_port(settings: Settings) -> Iterator[Finding]:
     """The port is free, or a Rowel answers there."""
-    url = settings.url()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError:
-            yield _port_in_use(url, settings.port)
-            return
-    yield Finding("port", Level.OK, f"{settings.port} is free")
+    if not settings.port or _can_listen(settings.host, settings.port):
+        yield Finding("port", Level.OK, f"{settings.port} is free" if settings.port else "any that is free")
+    else:
+        yield _port_in_use(settings.url())
 
 
-def _port_in_use(url: str, port: int) -> Finding:
+def _can_listen(host: str, port: int) -> bool:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError:
+        return False
+    return True
+
+
+def _port_in_use(url: str) -> Finding:
+    from rowel.client import Client
+
     with Client(url, timeout=2.0) as client:
         if client.is_ready():
             return Finding("port", Level.OK, f"a Rowel answers at {url}")
-    remedy = "Choose another by ROWEL_PORT, or end what listens there."
-    return Finding("port", Level.PROBLEM, f"{port} is taken by something else", remedy)
+    remedy = "Choose another by ROWEL_PORT or ROWEL_HOST, or end what listens there."
+    return Finding("port", Level.PROBLEM, f"Rowel can't listen at {url}, and none answers there", remedy)
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

@@ -15,11 +15,13 @@ import typer
 
 from rowel.client.errors import (
     ConnectionLost,
+    NotAllowed,
     NotCompleted,
     RowelClientError,
     RunFailed,
     ServerBusy,
     ServerFailed,
+    UnexpectedAnswer,
 )
 from rowel.client.models import Run
 from rowel.client.words import Status
@@ -63,7 +65,9 @@ def told_plainly() -> Iterator[None]:
         fail(str(error), Exit.WAITING)
     except ConnectionLost as error:
         fail(f"{error}. Start one with `rowel serve`, or name another by --url.", Exit.UNAVAILABLE)
-    except (ServerBusy, ServerFailed) as error:
+    except (ServerBusy, ServerFailed, UnexpectedAnswer) as error:
         fail(str(error), Exit.UNAVAILABLE)
+    except NotAllowed as error:
+        fail(f"{error}. Give a key by --api-key or ROWEL_API_KEY.", Exit.REFUSED)
     except RowelClientError as error:
         fail(str(error), Exit.REFUSED)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rowel.cli.exits import Exit, fail
-from rowel.client import Client
 from rowel.client.models import Workflow
+
+if TYPE_CHECKING:
+    from rowel.client import Client
 
 
 def read_inputs(client: Client, workflow: Workflow, given: list[str]) -> dict[str, dict[str, Any]] | None:
@@ -54,9 +56,18 @@ def _pair(item: str) -> tuple[str, Any]:
 def _value(text: str) -> Any:
     """JSON where it is JSON, else the text itself."""
     try:
-        return json.loads(text)
+        return _parse(text)
     except ValueError:
         return text
+
+
+def _parse(text: str) -> Any:
+    """Raises `ValueError` for what is no JSON, NaN and infinities included."""
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no value of JSON")
 
 
 def _fields(value: dict[str, Any], node_id: str) -> dict[str, Any]:
@@ -67,14 +78,14 @@ def _fields(value: dict[str, Any], node_id: str) -> dict[str, Any]:
 
 def _read_text(path: str) -> str:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{path} can't be read: {error}", Exit.USAGE)
 
 
 def _read_json(path: str) -> dict[str, Any]:
     try:
-        value = json.loads(_read_text(path))
+        value = _parse(_read_text(path))
     except ValueError as error:
         fail(f"{path} is not JSON: {error}", Exit.USAGE)
     if not isinstance(value, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from rowel.client.models import Run, Task
-from rowel.client.words import Status
+from rowel.client.models import Event, Run, Task, Workflow
+from rowel.client.words import EventKind, Status
 
 ICONS: Mapping[Status, tuple[str, str]] = {
     Status.PENDING: ("·", "dim"),
@@ -28,9 +28,18 @@ LONGEST = 300
 #: Characters a line may have where the output is no terminal, so that tables keep their columns.
 WIDE = 160
 
+#: Tasks side by side in a tree. Of more, the first and last ones are shown, and those that are not COMPLETED.
+MANY = 60
+EDGE = 20
+
 console = Console(highlight=False)
 if not console.is_terminal:
     console.width = WIDE
+
+
+def say(sentence: str) -> None:
+    """Print text as it is, in one line however narrow the terminal: commands in it are there to be copied."""
+    console.print(sentence, markup=False, soft_wrap=True)
 
 
 def status(word: Status) -> str:
@@ -69,6 +78,17 @@ def short(value: Any, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def workflows(found: Iterable[Workflow]) -> Table:
+    """Workflows as a list."""
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("workflow", no_wrap=True, min_width=36)
+    table.add_column("name", overflow="fold")
+    table.add_column("changed (UTC)", no_wrap=True)
+    for workflow in found:
+        table.add_row(workflow.id, escape(workflow.name), moment(workflow.updated_at))
+    return table
+
+
 def runs(found: Iterable[Run]) -> Table:
     """Runs as a list."""
     table = Table(show_edge=False, pad_edge=False)
@@ -99,26 +119,65 @@ def run_tree(run: Run) -> Tree:
     """A run with its tasks; what loops ran lies below them."""
     head = f"{status(run.status)} run [bold]{run.id}[/] of version {run.workflow_version}"
     tree = Tree(f"{head}  {seconds(run.duration)}  {run.percentage_complete:.0f} %")
+    tree.add(
+        f"started {moment(run.start_time)} UTC" + (f", ended {moment(run.end_time)}" if run.end_time else "")
+    )
     if run.message:
         tree.add(escape(run.message))
     if run.output_file_id:
         tree.add(f"output file {run.output_file_id}")
-    branches: dict[str | None, Tree] = {None: tree}
-    for task in sorted(run.tasks, key=lambda task: task.id.count(".")):
-        parent = branches.get(task.parent_task_id, tree)
-        branches[task.id] = parent.add(_task(task))
+    known = {task.id for task in run.tasks}
+    below: dict[str | None, list[Task]] = {}
+    for task in run.tasks:
+        parent = task.parent_task_id if task.parent_task_id in known else None
+        below.setdefault(parent, []).append(task)
+    _grow(tree, None, below)
     return tree
+
+
+def _grow(branch: Tree, parent: str | None, below: Mapping[str | None, Sequence[Task]]) -> None:
+    tasks = below.get(parent, ())
+    shown = [task for place, task in enumerate(tasks) if _is_shown(task, place, len(tasks))]
+    for task in shown:
+        _grow(branch.add(_task(task)), task.id, below)
+    if len(shown) < len(tasks):
+        branch.add(f"[dim]… and {len(tasks) - len(shown):,} more, all {Status.COMPLETED}[/]")
+
+
+def _is_shown(task: Task, place: int, count: int) -> bool:
+    at_edge = place < EDGE or place >= count - EDGE
+    return count <= MANY or at_edge or task.status is not Status.COMPLETED
 
 
 def _task(task: Task) -> str:
     line = f"{status(task.status)} [bold]{escape(_name(task))}[/]  {seconds(task.duration)}"
-    if task.error:
-        first, *trace = task.error.splitlines()
-        line += f"\n[red]{escape(first)}[/]" + "".join(f"\n[dim]{escape(row)}[/]" for row in trace)
-    return line
+    if not task.error:
+        return line
+    return f"{line}\n[red]{escape(task.error.splitlines()[0])}[/]\n{trace(task.error)}".rstrip("\n")
+
+
+def trace(error: str) -> str:
+    """What an error says after its first line, the message."""
+    return "".join(f"[dim]{escape(row)}[/]\n" for row in error.splitlines()[1:])
 
 
 def _name(task: Task) -> str:
-    """The node, and inside a loop its iteration."""
-    parts = task.id.split(".")
-    return f"{task.node_id} [{int(parts[-2]) + 1}]" if task.parent_task_id else task.node_id
+    """The node, and inside a loop its iteration, counted from 1."""
+    place = task.id.split(".")[-2:-1]
+    if task.parent_task_id and place and place[0].isdigit():
+        return f"{task.node_id} [{int(place[0]) + 1}]"
+    return task.node_id
+
+
+def event_line(event: Event) -> str:
+    """An event as a line; nothing for what a log need not tell."""
+    told = event.body
+    if event.kind == EventKind.RUN:
+        message = told.get("message")
+        return f"{status(Status(told['status']))} run" + (f": {escape(message)}" if message else "")
+    if event.kind == EventKind.TASK:
+        failed = f": {escape(told['error'].splitlines()[0])}" if told.get("error") else ""
+        return f"{status(Status(told['status']))} {escape(told['node_id'])}{failed}"
+    if event.kind == EventKind.LOG:
+        return f"  [dim]{escape(told['node_id'])}: {escape(str(told['message']))}[/]"
+    return ""

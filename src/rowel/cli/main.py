@@ -1,10 +1,12 @@
-"""The `rowel` command."""
+"""The `rowel` command. What each exit code means is written in `rowel.cli.exits`."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from rowel.cli import batches, doctor, runs, serve, workflows
+from rowel.cli import batches, doctor, outputs, runs, serve, workflows
 
 EPILOG = (
     "Exit codes: 0 done; 1 the run failed or was canceled; 2 the command line is wrong; 3 no server answers or it "
@@ -13,7 +15,6 @@ EPILOG = (
 
 app = typer.Typer(
     name="rowel",
-    help="Runs AI workflows durably.",
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
@@ -22,15 +23,35 @@ app = typer.Typer(
 
 app.command("serve")(serve.serve)
 app.command("import")(workflows.import_files)
+app.command("workflows")(workflows.list_workflows)
 app.command("run")(runs.run)
 app.command("batch")(batches.batch)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show)
+app.command("download")(outputs.download)
 app.command("approve")(runs.approve)
 app.command("decline")(runs.decline)
 app.command("override")(runs.override)
 app.command("cancel")(runs.cancel)
 app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    from importlib.metadata import version
+
+    if wanted:
+        typer.echo(f"rowel {version('rowel')}")
+        raise typer.Exit
+
+
+@app.callback()
+def rowel(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which Rowel this is."),
+    ] = False,
+) -> None:
+    """Runs AI workflows durably."""
 
 
 def main() -> None:

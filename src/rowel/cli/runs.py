@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rowel.cli import looks
 from rowel.cli.exits import Exit, code_of
+from rowel.cli.following import command, follow, left_running
 from rowel.cli.inputs import read_answer, read_inputs
-from rowel.cli.looks import console
+from rowel.cli.looks import console, say
 from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, find_workflow, print_json
-from rowel.client import Client
-from rowel.client.models import Run
+from rowel.client.models import Run, Workflow
 from rowel.client.words import Action, Status
+
+if TYPE_CHECKING:
+    from rowel.client import Client
 
 WorkflowArgument = Annotated[str, typer.Argument(help="The workflow's id or name.")]
 RunArgument = Annotated[str, typer.Argument(help="The run's id.")]
@@ -23,42 +27,68 @@ Given = Annotated[
     typer.Option("--input", "-i", help="field=value (JSON or text), field=@file, or @file.json; repeatable."),
 ]
 
+NodeID = Annotated[str | None, typer.Option(help="Which pause, where several are open.")]
+User = Annotated[
+    str | None, typer.Option(envvar="ROWEL_USER", help="Who decides; your login name by default.")
+]
+Comments = Annotated[str | None, typer.Option("--comments", "-m", help="Why.")]
+
 
 def run(
     workflow: WorkflowArgument,
     given: Given = None,
     background: Annotated[bool, typer.Option("--background", help="Print the run's id at once.")] = False,
+    every_node: Annotated[bool, typer.Option("--all", help="Show the outputs of every node.")] = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a workflow and show what its nodes gave."""
+    """Run a workflow and show what its last nodes gave. Ctrl-C leaves it running."""
     with connected(url, api_key) as client:
         found = find_workflow(client, workflow)
         live = client.start(found.id, read_inputs(client, found, given or []))
-        seen = live.run if background else live.wait()
-    _show_end(seen, as_json=as_json, url=url)
+        if background:
+            seen = live.run
+        else:
+            with left_running("run", live.id, url):
+                seen = live.wait()
+    if as_json:
+        print_json(seen)
+    else:
+        _show_end(seen, found, every_node=every_node, url=url)
     raise typer.Exit(Exit.DONE if background else code_of(seen))
 
 
-def _show_end(seen: Run, *, as_json: bool, url: str) -> None:
-    if as_json:
-        print_json(seen)
-        return
+def _show_end(seen: Run, workflow: Workflow, *, every_node: bool, url: str) -> None:
     console.print(f"{looks.status(seen.status)} run [bold]{seen.id}[/]  {looks.seconds(seen.duration)}")
     if seen.status is Status.COMPLETED:
-        console.print(looks.outputs(seen.outputs or {}))
-    elif seen.message:
-        console.print(seen.message, markup=False)
+        outputs = seen.outputs or {}
+        console.print(looks.outputs(outputs if every_node else _last_of(outputs, workflow)))
+        return
+    if seen.message:
+        say(seen.message)
+    if seen.failed_task is not None:
+        console.print(looks.trace(seen.failed_task.error or ""), end="")
     if seen.status is Status.PAUSED:
-        console.print(f"It waits for a person: rowel approve {seen.id} | decline | override", markup=False)
-    elif not seen.status.is_final:
-        console.print(f"Follow it: rowel show {seen.id} --follow --url {url}", markup=False)
+        say(f"It waits for a person: {command('approve', seen.id, url)}")
+        console.print("Or decline or override it in the same way.")
+    elif seen.status.is_final:
+        say(f"See all of it: {command('show', seen.id, url)}")
+    else:
+        say(f"Follow it: {command('show', seen.id, url)} --follow")
+
+
+def _last_of(outputs: Mapping[str, Any], workflow: Workflow) -> Mapping[str, Any]:
+    """The outputs of nodes that no link leaves: what a workflow is run for. All where there are none."""
+    left = {link.get("source_id") for link in workflow.definition.get("links", [])}
+    return {node_id: values for node_id, values in outputs.items() if node_id not in left} or outputs
 
 
 def list_runs(
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Its id or name.")] = None,
-    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
+    status: Annotated[
+        Status | None, typer.Option(help="Only runs with this status.", case_sensitive=False)
+    ] = None,
     run_type: Annotated[str | None, typer.Option(help="interactive, batch, partial or rerun.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     url: Url = DEFAULT_URL,
@@ -77,38 +107,42 @@ def list_runs(
 
 def show(
     run_id: RunArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until it rests.")] = False,
+    stay: Annotated[bool, typer.Option("--follow", "-f", help="Stay until it rests.")] = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run as a tree: statuses, times, errors."""
+    """Show a run as a tree: statuses, times, errors. With --follow the exit code is that of `rowel run`."""
     with connected(url, api_key) as client:
         seen = client.get_run(run_id)
-        if follow and not seen.status.is_resting:
-            seen = _follow(client, seen, as_json=as_json)
+        if stay and not seen.status.is_resting:
+            seen = _follow(client, seen, quiet=as_json, url=url)
     if as_json:
         print_json(seen)
     else:
         console.print(looks.run_tree(seen))
+    if stay:
+        raise typer.Exit(code_of(seen))
 
 
-def _follow(client: Client, seen: Run, *, as_json: bool) -> Run:
+def _follow(client: Client, seen: Run, *, quiet: bool, url: str) -> Run:
     from rowel.cli.batches import watch
 
     live = client.attach(seen.id)
-    if seen.run_type == "batch" and seen.output_file_id:
-        watch(live, quiet=as_json)
+    is_batch = seen.output_file_id is not None
+    with left_running("batch" if is_batch else "run", seen.id, url):
+        if not is_batch:
+            return follow(live, quiet=quiet)
+        watch(live, quiet=quiet)
         return live.refresh()
-    return live.wait()
 
 
 def approve(
     run_id: RunArgument,
     given: Given = None,
-    node_id: Annotated[str | None, typer.Option(help="Which pause, where several are open.")] = None,
-    user: Annotated[str | None, typer.Option(help="Who decides; your login name by default.")] = None,
-    comments: Annotated[str | None, typer.Option("--comments", "-m", help="Why.")] = None,
+    node_id: NodeID = None,
+    user: User = None,
+    comments: Comments = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
@@ -120,9 +154,9 @@ def approve(
 def decline(
     run_id: RunArgument,
     given: Given = None,
-    node_id: Annotated[str | None, typer.Option(help="Which pause, where several are open.")] = None,
-    user: Annotated[str | None, typer.Option(help="Who decides; your login name by default.")] = None,
-    comments: Annotated[str | None, typer.Option("--comments", "-m", help="Why.")] = None,
+    node_id: NodeID = None,
+    user: User = None,
+    comments: Comments = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
@@ -134,9 +168,9 @@ def decline(
 def override(
     run_id: RunArgument,
     given: Given = None,
-    node_id: Annotated[str | None, typer.Option(help="Which pause, where several are open.")] = None,
-    user: Annotated[str | None, typer.Option(help="Who decides; your login name by default.")] = None,
-    comments: Annotated[str | None, typer.Option("--comments", "-m", help="Why.")] = None,
+    node_id: NodeID = None,
+    user: User = None,
+    comments: Comments = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
@@ -160,7 +194,7 @@ def _decide(
         seen = client.decide(
             run_id,
             action,
-            user_id=user or getpass.getuser(),
+            user_id=user or _login_name(),
             inputs=read_answer(given or []),
             comments=comments,
             node_id=node_id,
@@ -168,7 +202,14 @@ def _decide(
     if as_json:
         print_json(seen)
     else:
-        console.print(f"{seen.message}. The run is {seen.status}.", markup=False)
+        say(f"{seen.message}. The run is {seen.status}.")
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return "rowel"
 
 
 def cancel(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rowel.cli.exits import Exit, fail, told_plainly
-from rowel.client import Client
 from rowel.client.models import Model, Workflow
+
+if TYPE_CHECKING:
+    from rowel.client import Client
 
 DEFAULT_URL = "http://127.0.0.1:6080"
 
@@ -25,6 +27,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 @contextmanager
 def connected(url: str, api_key: str | None) -> Iterator[Client]:
     """A client of this server; what goes wrong is told plainly."""
+    from rowel.client import Client  # loads httpx, which `rowel --help` can do without
+
+    if not url.startswith(("http://", "https://")):
+        fail(f"--url takes an address such as {DEFAULT_URL}, not {url!r}", Exit.USAGE)
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+        fail("--api-key holds characters that no key has", Exit.USAGE)
     with told_plainly(), Client(url, api_key) as client:
         yield client
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rowel.cli import looks
 from rowel.cli.exits import Exit, fail
-from rowel.cli.looks import console
+from rowel.cli.looks import console, say
 from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, print_json
 
 
@@ -30,7 +31,22 @@ def import_files(
         print_json(list(made))
         return
     for workflow in made:
-        console.print(f"{workflow.id}  {workflow.name}", markup=False)
+        say(f"{workflow.id}  {workflow.name}")
+
+
+def list_workflows(
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """List workflows, newest first."""
+    with connected(url, api_key) as client:
+        found = client.workflows.list(page_size=limit)
+    if as_json:
+        print_json(list(found))
+    else:
+        console.print(looks.workflows(found))
 
 
 def exported(file: Path) -> tuple[str, dict[str, Any], str | None]:
