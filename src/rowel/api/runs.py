@@ -13,6 +13,7 @@ from rowel.api.cursors import cursor_after, next_link, read_cursor
 from rowel.api.errors import mistake
 from rowel.api.ids import known_id
 from rowel.api.queries import AllRuns, RunsQuery, Slim, WorkflowRuns
+from rowel.api.refusals import refusals
 from rowel.api.rendering import run_response, task_response
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import RunResponse, TaskResponse
@@ -34,7 +35,7 @@ async def list_workflow_runs(
     return await _list(engine, wanted, request, query, limit=query.page_size, offset=query.offset)
 
 
-@router.get("/run/", response_model=list[RunResponse])
+@router.get("/run/", response_model=list[RunResponse], responses=refusals(404))
 async def list_runs(query: AllRuns, request: Request, engine: EngineOf) -> Response:
     """All runs, newest start first. The header `Link` with `rel="next"` tells where the list goes on."""
     workflow_id = None if query.workflow_id is None else known_id(query.workflow_id, "workflow")

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from rowel.api.answers import answer
 from rowel.api.options import options_of
+from rowel.api.refusals import refusals
 from rowel.api.rendering import workflow_response
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import TemplateRequest, TemplateResponse, WorkflowResponse
@@ -39,7 +40,7 @@ async def list_templates(request: Request) -> Response:
     return answer([_template_response(template) for template in await _templates(request)])
 
 
-@router.post("/templates/instantiate/", response_model=WorkflowResponse)
+@router.post("/templates/instantiate/", response_model=WorkflowResponse, responses=refusals(404))
 async def instantiate_template(body: TemplateRequest, request: Request, engine: EngineOf) -> Response:
     """Make a workflow from a template."""
     for template in await _templates(request):
