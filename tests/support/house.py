@@ -88,7 +88,8 @@ class Fuse:
     """
 
     def __init__(self, engine: Engine, groups: int, *, lands: bool) -> None:
-        self.has_blown = asyncio.Event()
+        self._has_blown = asyncio.Event()
+        self._engine = engine
         self._left = groups
         self._lands = lands
         self._writer = engine._house.database.writer
@@ -101,8 +102,17 @@ class Fuse:
             return await self._write(*arguments, **options)
         if self._left == 0 and self._lands:
             await self._write(*arguments, **options)
-        self.has_blown.set()
+        self._has_blown.set()
         return await _never()
+
+    async def burn(self) -> bool:
+        """Wait until the power is cut or nothing moves any more; return whether it was cut."""
+        ways = [asyncio.ensure_future(way) for way in (self._has_blown.wait(), still(self._engine))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        return self._has_blown.is_set()
 
 
 async def _never(*arguments: Any, **options: Any) -> Any:

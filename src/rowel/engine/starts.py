@@ -158,7 +158,7 @@ class Starts:
         for node_id, paths in files.items():
             given.setdefault(node_id, {})["files"] = list(paths)
         check_inputs(program, given, asks=asks)
-        _check_json(given)
+        _check_json("initial_inputs", given)
         kept: Fields = await replace_data_uris(given, self._house.files)
         return kept
 
@@ -260,11 +260,11 @@ def _object(node_id: str, value: Any) -> Fields:
     return value
 
 
-def _check_json(given: Mapping[str, Fields]) -> None:
+def _check_json(name: str, given: Fields) -> None:
     try:
         jsontext.dump(given)
     except Invalid as error:
-        raise InvalidInputs(f"initial_inputs: {error.message}") from error
+        raise InvalidInputs(f"{name}: {error.message}") from error
 
 
 def _checked_outputs(program: Program, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,6 +275,7 @@ def _checked_outputs(program: Program, given: Mapping[str, Any]) -> dict[str, An
             raise NotFound(f"partial_outputs: the workflow has no node {node_id[:128]!r}.")
         if not isinstance(outputs, Mapping):
             raise InvalidInputs(f"partial_outputs: the outputs of node {node_id!r} must be an object.")
+        _check_json("partial_outputs", outputs)
         handles = program.graph.handles(node_id)
         routes = approved_routes(handles)
         if program.traits[node_id].routes:

@@ -189,7 +189,8 @@ class Journal:
     async def cancel(
         self, run: Run, owned: Sequence[Run], *, message: str, time: datetime, facts: Sequence[Fact]
     ) -> int | None:
-        """Cancel a run and the open runs it owns, all at once. None where it has ended already."""
+        """Cancel a run and the open runs it owns, all at once, and tell `facts` of each. None where it has ended
+        already."""
         stamp = self._writer.next_stamp()
         steps: list[Step] = []
         for one in (run, *owned):
@@ -207,7 +208,8 @@ class Journal:
                 self._sql.cancel_tasks.bind(values),
                 self._sql.close_pauses.bind(values),
             ]
-            steps += self._parts(one.id, stamp, Changes(facts=facts))
+            own = [(kind, {**fact, "run_id": one.id}) for kind, fact in facts]
+            steps += self._parts(one.id, stamp, Changes(facts=own))
             steps.append(self._sql.cancel_rows.bind(values))
         steps += self._tell_owner(run, RunStatus.CANCELED, stamp)
         row = await self._first_row(steps, run.id, persistent=False)
