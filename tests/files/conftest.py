@@ -8,6 +8,12 @@ from rowel.files.store import FileStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    """A store on an empty directory."""
-    return FileStore(str(tmp_path / "files"))
+def root(tmp_path: Path) -> Path:
+    """Where the store keeps its files."""
+    return tmp_path / "files"
+
+
+@pytest.fixture
+def store(root: Path) -> FileStore:
+    """A store on a directory that isn't there yet."""
+    return FileStore(str(root))

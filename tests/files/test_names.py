@@ -21,6 +21,10 @@ from rowel.files.names import MAX_NAME, base_name, extension, key_name
         ("", "file"),
         ("bad\x00\nname.csv", "badname.csv"),
         ("Bücher.csv", "Bücher.csv"),
+        ("invoice\u202efdp.exe", "invoicefdp.exe"),
+        ("two\u2028lines.csv", "twolines.csv"),
+        ("half\ud83d.csv", "half.csv"),
+        (" . ", "file"),
     ],
 )
 def test_a_name_is_the_last_part_of_what_was_sent(sent: str, kept: str) -> None:
@@ -30,6 +34,16 @@ def test_a_name_is_the_last_part_of_what_was_sent(sent: str, kept: str) -> None:
 def test_a_long_name_keeps_its_end_where_the_extension_is() -> None:
     assert len(base_name("x" * 5000 + ".csv")) == MAX_NAME
     assert base_name("x" * 5000 + ".csv").endswith(".csv")
+
+
+@given(some.text())
+def test_a_name_is_never_empty_nor_a_way_elsewhere(sent: str) -> None:
+    name = base_name(sent)
+    assert 0 < len(name) <= MAX_NAME
+    assert name not in (".", "..")
+    assert not {"/", "\\", "\0"} & set(name)
+    assert base_name(name) == name
+    name.encode()
 
 
 @given(some.text())

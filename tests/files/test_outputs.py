@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from rowel.core.errors import NotFound
-from rowel.files import outputs
 from rowel.files.outputs import write_lines
-from rowel.files.store import FileStore
+from rowel.files.store import PART, FileStore
+
+
+def files_below(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
 
 
 async def lines(*texts: str) -> AsyncIterator[str]:
@@ -32,13 +36,23 @@ async def test_no_lines_make_an_empty_file(store: FileStore) -> None:
     assert await store.read("outputs/o.jsonl") == b""
 
 
-async def test_many_lines_arrive_whole_and_in_order(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outputs, "PART", 64)
-    texts = [str(n) for n in range(1000)]
-    await write_lines(store, "outputs/o.jsonl", lines(*texts))
+async def test_many_lines_arrive_whole_and_in_order(store: FileStore) -> None:
+    texts = [str(n) * 20 for n in range(30_000)]
+    assert await write_lines(store, "outputs/o.jsonl", lines(*texts)) > 2 * PART
     assert (await store.read("outputs/o.jsonl")).decode().splitlines() == texts
+
+
+async def test_a_half_written_file_is_not_to_be_seen(store: FileStore, root: Path) -> None:
+    seen: list[list[Path]] = []
+
+    async def watched() -> AsyncIterator[str]:
+        for _ in range(3):
+            yield "x" * PART
+            seen.append(files_below(root))
+
+    await write_lines(store, "outputs/o.jsonl", watched())
+    assert seen == [[], [], []]
+    assert await store.size("outputs/o.jsonl") == 3 * (PART + 1)
 
 
 async def test_a_file_that_could_not_be_finished_is_not_there(store: FileStore) -> None:

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rowel.core.errors import NotFound, TooLarge
-from rowel.files.store import FileStore
+from rowel.core.errors import NotFound, TooLarge, Unavailable
+from rowel.files.disk import NewFile
+from rowel.files.store import PART, FileStore
 from tests.support.streams import breaking, gathered, stream
 
 
-def files_below(store: FileStore) -> list[str]:
-    root = store.local_path("datasets/x").parent.parent
+@pytest.fixture
+def bucket() -> FileStore:
+    """A store elsewhere than on this disk."""
+    return FileStore("memory:///")
+
+
+def files_below(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
@@ -27,20 +38,20 @@ async def test_an_empty_file_is_a_file(store: FileStore) -> None:
     assert await store.size("outputs/a.jsonl") == 0
 
 
-async def test_a_file_past_the_limit_is_refused_and_leaves_nothing(store: FileStore) -> None:
-    with pytest.raises(TooLarge, match="larger than 9 bytes"):
+async def test_a_file_past_the_limit_is_refused_and_leaves_nothing(store: FileStore, root: Path) -> None:
+    with pytest.raises(TooLarge, match="larger than 9 bytes, which is the limit"):
         await store.write("datasets/a.csv", stream(b"12345", b"67890"), limit=9)
-    assert files_below(store) == []
+    assert files_below(root) == []
 
 
 async def test_a_file_of_exactly_the_limit_is_kept(store: FileStore) -> None:
     assert await store.write("datasets/a.csv", stream(b"12345", b"67890"), limit=10) == 10
 
 
-async def test_a_client_that_goes_away_leaves_nothing(store: FileStore) -> None:
+async def test_a_client_that_goes_away_leaves_nothing(store: FileStore, root: Path) -> None:
     with pytest.raises(ConnectionError):
         await store.write("datasets/a.csv", breaking(b"x" * 6_000_000, b"y" * 6_000_000))
-    assert files_below(store) == []
+    assert files_below(root) == []
 
 
 async def test_a_broken_rewrite_leaves_the_file_as_it_was(store: FileStore) -> None:
@@ -75,6 +86,7 @@ async def test_a_deleted_file_is_gone_and_may_be_deleted_again(store: FileStore)
         "uploads/%2e%2e/x",
         "uploads\\..\\x",
         "u" * 2000 + "/a",
+        "uploads/" + "a" * 256,
     ],
 )
 async def test_a_key_that_leads_elsewhere_names_nothing(store: FileStore, key: str) -> None:
@@ -102,3 +114,138 @@ async def test_what_is_missing_is_said_to_be_missing(store: FileStore) -> None:
 def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
     FileStore(str(tmp_path / "files"))
     assert not (tmp_path / "files").exists()
+
+
+async def test_a_canceled_write_leaves_nothing(store: FileStore, root: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 3_000_000
+        arrived.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(store.write("datasets/a.csv", slow()))
+    await arrived.wait()
+    assert files_below(root) == []
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert files_below(root) == []
+
+
+async def test_small_parts_are_gathered_before_they_are_written(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    write = NewFile.write
+    monkeypatch.setattr(NewFile, "write", lambda file, data: (sizes.append(len(data)), write(file, data))[1])
+    await store.write("datasets/a.csv", stream(*[b"x" * 1000] * 3000))
+    assert sizes == [1_049_000, 1_049_000, 902_000]
+    assert max(sizes) < PART + 1000
+    assert await store.size("datasets/a.csv") == 3_000_000
+
+
+@pytest.mark.parametrize("method", ["open", "write", "publish"])
+async def test_a_full_disk_is_said_to_be_the_servers_trouble(
+    store: FileStore, root: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(NewFile, method, full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        await store.write("datasets/a.csv", stream(b"x"))
+    assert files_below(root) == []
+
+
+async def test_the_message_about_a_full_disk_names_no_path(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "/srv/secret/place")
+
+    monkeypatch.setattr(NewFile, "open", full)
+    with pytest.raises(Unavailable) as told:
+        await store.write("datasets/a.csv", stream(b"x"))
+    assert "secret" not in told.value.message
+
+
+async def test_links_that_lead_out_of_the_root_are_not_followed(store: FileStore, root: Path) -> None:
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.csv").write_bytes(b"secret")
+    await store.write("datasets/a.csv", stream(b"x"))
+    (root / "datasets" / "link.csv").symlink_to(outside / "secret.csv")
+    (root / "elsewhere").symlink_to(outside)
+    for key in ("datasets/link.csv", "elsewhere/secret.csv"):
+        with pytest.raises(NotFound):
+            await store.read(key)
+        with pytest.raises(NotFound):
+            list(store.blocks(key))
+        with pytest.raises(NotFound):
+            await store.write(key, stream(b"y"))
+        with pytest.raises(NotFound):
+            await store.delete(key)
+    assert (outside / "secret.csv").read_bytes() == b"secret"
+
+
+async def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "files").symlink_to(tmp_path / "disk")
+    store = FileStore(str(tmp_path / "files"))
+    await store.write("datasets/a.csv", stream(b"x"))
+    assert await store.read("datasets/a.csv") == b"x"
+
+
+@pytest.mark.parametrize("key", ["uploads/1", "uploads/1/a.txt/x"])
+async def test_directories_and_places_that_cannot_be_hold_no_file(store: FileStore, key: str) -> None:
+    await store.write("uploads/1/a.txt", stream(b"x"))
+    with pytest.raises(NotFound):
+        await store.read(key)
+    with pytest.raises(NotFound):
+        await store.size(key)
+    await store.delete(key)
+    assert await store.read("uploads/1/a.txt") == b"x"
+
+
+async def test_a_file_url_is_a_directory(tmp_path: Path) -> None:
+    store = FileStore((tmp_path / "my files").as_uri())
+    await store.write("datasets/a.csv", stream(b"x"))
+    assert store.is_local
+    assert (tmp_path / "my files" / "datasets" / "a.csv").read_bytes() == b"x"
+
+
+async def test_a_bucket_serves_as_a_directory_does(bucket: FileStore) -> None:
+    assert await bucket.write("datasets/a.csv", stream(b"one,", b"two"), limit=7) == 7
+    assert await bucket.read("datasets/a.csv") == b"one,two"
+    assert b"".join(bucket.blocks("datasets/a.csv", 4)) == b"two"
+    assert await bucket.size("datasets/a.csv") == 7
+    await bucket.delete("datasets/a.csv")
+    await bucket.delete("datasets/a.csv")
+    with pytest.raises(NotFound):
+        await bucket.read("datasets/a.csv")
+    with pytest.raises(NotFound):
+        await bucket.delete("../a")
+
+
+async def test_a_bucket_keeps_nothing_of_what_failed(bucket: FileStore) -> None:
+    with pytest.raises(TooLarge):
+        await bucket.write("datasets/a.csv", stream(b"x" * 6_000_000, b"y" * 6_000_000), limit=7_000_000)
+    with pytest.raises(ConnectionError):
+        await bucket.write("datasets/a.csv", breaking(b"x" * 6_000_000))
+    with pytest.raises(NotFound):
+        await bucket.size("datasets/a.csv")
+
+
+async def test_a_bucket_that_refuses_is_the_servers_trouble(
+    bucket: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    async def refuse(*args: Any) -> None:
+        raise obstore.exceptions.GenericError("the bucket is away, at https://user:secret@host")
+
+    monkeypatch.setattr(obstore, "put_async", refuse)
+    with pytest.raises(Unavailable, match="GenericError") as told:
+        await bucket.write("datasets/a.csv", stream(b"x"))
+    assert "secret" not in told.value.message

@@ -8,8 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from rowel.core.errors import NodeFailed, NotFound, TooLarge
+from rowel.files import uploads
 from rowel.files.store import FileStore
-from rowel.files.uploads import StoredBlobs, find_upload, replace_data_uris, save_data_uri, save_upload
+from rowel.files.uploads import (
+    StoredBlobs,
+    find_upload,
+    media_type_of,
+    replace_data_uris,
+    save_data_uri,
+    save_upload,
+)
 from tests.support.streams import stream
 
 PNG = base64.b64encode(b"\x89PNG").decode()
@@ -61,6 +69,7 @@ async def test_other_files_are_no_uploads(store: FileStore, path: str) -> None:
     [
         (f"data:image/png;base64,{PNG}", ".png", b"\x89PNG"),
         (f"data:IMAGE/JPEG;base64,{PNG}", ".jpg", b"\x89PNG"),
+        (f"DATA:image/png;BASE64,{PNG}", ".png", b"\x89PNG"),
         ("data:text/plain;charset=utf-8;base64,aGk=", ".txt", b"hi"),
         ("data:application/pdf;base64,", ".pdf", b""),
         ("data:application/x-unheard-of;base64,aGk=", ".bin", b"hi"),
@@ -86,6 +95,11 @@ async def test_a_data_uri_is_kept_as_a_file_of_its_type(
         "data:image/png;base64,aGk=x",
         "data:image/png;base64,aGk=\n",
         "data:;base64,aGk=",
+        "data:image/png;base64,aGk==",
+        "data:image/png;base64,=",
+        "data:image/png;base64,aG-_",
+        "data:image/\u017fvg;base64,aGk=",
+        "data:image/png;base64,\u212a\u212a\u212a\u212a",
         "data:png;base64,aGk=",
         " data:image/png;base64,aGk=",
         "Data is base64",
@@ -122,3 +136,50 @@ plain = some.recursive(
 @given(value=plain)
 async def test_values_without_data_uris_are_left_alone(store: FileStore, value: Any) -> None:
     assert await replace_data_uris(value, store) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.PNG", "image/png"),
+        ("a.jpeg", "image/jpeg"),
+        ("a.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("a.webp", "image/webp"),
+        ("a.tar.gz", "application/gzip"),
+        ("data:text/html,x", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+    ],
+)
+def test_the_media_type_follows_the_extension_alone(name: str, media_type: str) -> None:
+    assert media_type_of(name) == media_type
+
+
+@pytest.mark.parametrize(
+    ("media_type", "extension"),
+    [
+        ("image/svg+xml", ".svg"),
+        ("text/csv", ".csv"),
+        ("text/html", ".html"),
+        ("video/mp4", ".mp4"),
+        ("audio/x-wav", ".wav"),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
+    ],
+)
+async def test_usual_types_have_their_usual_extension(
+    store: FileStore, media_type: str, extension: str
+) -> None:
+    path = await save_data_uri(store, f"data:{media_type};base64,{PNG}")
+    assert path is not None
+    assert path.endswith(f"/data{extension}")
+
+
+async def test_a_node_reads_no_file_that_is_too_large_for_memory(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = StoredBlobs(store)
+    path = await blobs.write(b"12345", suffix=".bin")
+    monkeypatch.setattr(uploads, "MAX_READ", 5)
+    assert await blobs.read(path) == b"12345"
+    monkeypatch.setattr(uploads, "MAX_READ", 4)
+    with pytest.raises(NodeFailed, match=r"'data\.bin' has 5 bytes; a node can read 4"):
+        await blobs.read(path)

@@ -13,34 +13,67 @@ from typing import Any
 import uuid_utils
 
 from rowel.core.errors import NodeFailed, NotFound
-from rowel.files.names import base_name, key_name
+from rowel.files.names import base_name, extension, key_name
 from rowel.files.store import FileStore
+from rowel.files.threads import in_thread
 
 #: Bytes of one upload.
 MAX_UPLOAD = 8 * 1024**3
+#: Bytes of one that a node reads, all at once, in memory: what model providers take, and some more.
+MAX_READ = 100 * 1024**2
 
 _DATA_URI = re.compile(
     r"data:([a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*)((?:;[a-z0-9-]+=[^;,\s]*)*);base64,([A-Za-z0-9+/]*={0,2})",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
+#: Python's own table, without what the machine adds.
 _TYPES = mimetypes.MimeTypes()
-#: What the standard table leaves out or would answer oddly.
-_EXTENSIONS = {
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "text/plain": ".txt",
-    "text/markdown": ".md",
-    "application/json": ".json",
-    "application/xml": ".xml",
-    "audio/mpeg": ".mp3",
-    "audio/wav": ".wav",
-    "application/octet-stream": ".bin",
+#: What Python's table leaves out, or answers differently from version to version. The first extension is the usual one.
+_USUAL = {
+    "application/gzip": (".gz",),
+    "application/json": (".json",),
+    "application/msword": (".doc",),
+    "application/octet-stream": (".bin",),
+    "application/vnd.apache.parquet": (".parquet",),
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": (".pptx",),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (".xlsx",),
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": (".docx",),
+    "application/x-ndjson": (".jsonl", ".ndjson"),
+    "application/xml": (".xml",),
+    "application/yaml": (".yaml", ".yml"),
+    "audio/flac": (".flac",),
+    "audio/mp4": (".m4a",),
+    "audio/mpeg": (".mp3",),
+    "audio/ogg": (".ogg", ".oga"),
+    "audio/wav": (".wav",),
+    "audio/webm": (".weba",),
+    "image/avif": (".avif",),
+    "image/heic": (".heic",),
+    "image/jpeg": (".jpg", ".jpeg"),
+    "image/webp": (".webp",),
+    "text/markdown": (".md",),
+    "text/plain": (".txt",),
+    "video/mp4": (".mp4",),
+    "video/webm": (".webm",),
+}
+_EXTENSIONS = {media_type: extensions[0] for media_type, extensions in _USUAL.items()} | {
+    "audio/mp3": ".mp3",
+    "audio/wave": ".wav",
+    "audio/x-m4a": ".m4a",
+    "audio/x-wav": ".wav",
+    "image/jpg": ".jpg",
+    "text/xml": ".xml",
+    "text/yaml": ".yaml",
+    "application/x-yaml": ".yaml",
+}
+_MEDIA_TYPES = _TYPES.types_map[True] | {
+    extension: media_type for media_type, extensions in _USUAL.items() for extension in extensions
 }
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of Rowel's: its opaque path, the name it was sent under, its size in bytes."""
+    """A file of Rowel's: its opaque path, the name it was sent under, its size in bytes, its media type."""
 
     path: str
     name: str
@@ -71,23 +104,32 @@ async def find_upload(store: FileStore, path: str) -> Upload:
 
 
 def media_type_of(name: str) -> str:
-    return _TYPES.guess_type(name)[0] or "application/octet-stream"
+    """The media type that a file name's extension says."""
+    return _MEDIA_TYPES.get(extension(name), "application/octet-stream")
 
 
 async def save_data_uri(store: FileStore, text: str) -> str | None:
     """Keep what a `data:<mime>;base64,<data>` URI holds and return its path; None for text that isn't one."""
-    if not text.startswith("data:"):
+    if text[:5].lower() != "data:":
         return None
+    found = await in_thread(_read_data_uri, text)
+    if found is None:
+        return None
+    media_type, data = found
+    path = f"uploads/{uuid_utils.uuid7()}/data{_extension_of(media_type)}"
+    await store.write(path, _once(data))
+    return path
+
+
+def _read_data_uri(text: str) -> tuple[str, bytes] | None:
+    """The media type and the data of a well-formed URI; large ones take a while."""
     found = _DATA_URI.fullmatch(text)
     if found is None:
         return None
     try:
-        data = base64.b64decode(found[3], validate=True)
-    except (binascii.Error, ValueError):
+        return found[1].lower(), base64.b64decode(found[3], validate=True)
+    except binascii.Error:
         return None
-    path = f"uploads/{uuid_utils.uuid7()}/data{_extension_of(found[1].lower())}"
-    await store.write(path, _once(data))
-    return path
 
 
 async def replace_data_uris(value: Any, store: FileStore) -> Any:
@@ -108,9 +150,13 @@ class StoredBlobs:
         self._store = store
 
     async def read(self, path: str) -> bytes:
-        """The file's bytes. Raises `NodeFailed` for what is no upload of Rowel's."""
+        """The file's bytes. Raises `NodeFailed` for what is no upload of Rowel's, and past `MAX_READ` bytes."""
         try:
-            await find_upload(self._store, path)
+            upload = await find_upload(self._store, path)
+            if upload.size > MAX_READ:
+                raise NodeFailed(
+                    f"The file {upload.name!r} has {upload.size:,} bytes; a node can read {MAX_READ:,}."
+                )
             return await self._store.read(path)
         except NotFound as error:
             raise NodeFailed(error.message) from None
