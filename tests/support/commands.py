@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from typing import Any
 from typer.testing import CliRunner
 
 from rowel.cli.main import app
+
+#: Colors, and moves of the cursor.
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 #: Wide enough for no line to be folded.
 WIDE = "200"
@@ -56,7 +60,7 @@ class Commands:
         )
 
     def in_terminal(self, *words: str) -> Ended:
-        """Run a command in a terminal; what it draws is in `out`."""
+        """Run a command in a terminal; the text that it draws, one picture after another, is in `out`."""
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             _program(words), env=self._environment(), stdin=theirs, stdout=theirs, stderr=theirs
@@ -65,7 +69,7 @@ class Commands:
             drawn = b"".join(iter(lambda: _read(ours), b""))
             code = process.wait()
         os.close(ours)
-        return Ended(code, drawn.decode(errors="replace"), "")
+        return Ended(code, CONTROL.sub("", drawn.decode(errors="replace")), "")
 
     def _environment(self) -> dict[str, str]:
         return {

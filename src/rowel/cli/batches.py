@@ -37,6 +37,8 @@ def batch(
         found = find_workflow(client, workflow)
         live = client.batch(found.id, dataset, mini_batch_size=at_a_time)
         if follow and not live.run.status.is_resting:
+            if not as_json:
+                say(f"Batch {live.id} has started.")
             with left_running("batch", live.id, url):
                 watch(live, quiet=as_json)
         seen = live.refresh()
