@@ -143,7 +143,7 @@ async def test_a_dataset_tells_what_it_is(api: Api) -> None:
     [
         ("a.xlsx", b"PK", "must end in one of"),
         ("a.csv", b"", "empty"),
-        ("a.csv", b"a,b\n1\n", "Line 2 has 1 cells"),
+        ("a.csv", b"a,b\n1\n", "Line 2 has 1 cell,"),
         ("a.csv", b"a,b\n1,2,3\n", "Line 2 has 3 cells"),
         ("a.csv", b"a,a\n1,2\n", "twice"),
         ("a.csv", b"a\n\xff\n", "not UTF-8"),
