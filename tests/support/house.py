@@ -105,6 +105,11 @@ class Fuse:
         self._has_blown.set()
         return await _never()
 
+    async def blown(self) -> None:
+        """Wait until the power is cut."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._has_blown.wait()
+
     async def burn(self) -> bool:
         """Wait until the power is cut or nothing moves any more; return whether it was cut."""
         ways = [asyncio.ensure_future(way) for way in (self._has_blown.wait(), still(self._engine))]

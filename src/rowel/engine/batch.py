@@ -6,15 +6,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rowel.core.errors import Invalid, RowelError
+from rowel.core.errors import Conflict, Invalid, RowelError
 from rowel.core.outcomes import Fields
 from rowel.core.records import Batch, Dataset, OutputFile, Run, RunID
 from rowel.core.schemas import Schema
 from rowel.core.status import RunStatus, RunType
 from rowel.engine import facts
+from rowel.engine.cancels import Cancels
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
 from rowel.engine.output import write_output
@@ -68,23 +70,30 @@ class BatchMover:
         self._is_stopped = False
         self._is_draining = False
         self._told_at = 0.0
+        #: Why the batch itself can't go on.
+        self._reason: str | None = None
 
     async def drive(self) -> Run:
         """Run every row that has not ended, then bring the batch to rest."""
-        stream = self._stream()
         try:
-            async for index, fields in stream:
-                if not await self._has_room():
-                    break
-                self._begin_row(index, fields)
+            await self._begin_rows()
             while not self._is_over():
                 await self._settle_down()
-        except RowelError as error:
-            await self._give_up(error)
         finally:
-            await stream.aclose()
             await self._end_rows()
         return self.run
+
+    async def _begin_rows(self) -> None:
+        """Begin rows to the dataset's end. Where it can't be read any more the batch will fail, once its rows that
+        have begun have ended."""
+        async with aclosing(self._stream()) as stream:
+            try:
+                async for index, fields in stream:
+                    if not await self._has_room():
+                        return
+                    self._begin_row(index, fields)
+            except RowelError as error:
+                self._reason = f"The batch could not go on: {error.message}"
 
     def poke(self) -> None:
         self._is_poked = True
@@ -277,6 +286,9 @@ class BatchMover:
         await self._rest(batch)
 
     async def _rest(self, batch: Batch) -> None:
+        if self._reason is not None:
+            await self._fail(self._reason)
+            return
         if batch.settled + batch.paused < batch.total:
             self.poke()
             await asyncio.sleep(0.05)
@@ -304,20 +316,21 @@ class BatchMover:
             return
         self._has_rested(rest, seq, told)
 
-    async def _give_up(self, error: RowelError) -> None:
-        """The batch itself can't go on, its dataset can't be read: it ends FAILED once its rows have ended."""
-        await asyncio.gather(*self._rows.values(), return_exceptions=True)
-        message = f"The batch could not go on: {error.message}"
-        while not (self._is_stopped or self.run.status.is_final):
-            await self._find_resumed()
-            await self._write_end(RunStatus.FAILED, message)
-
-    async def _write_end(self, status: RunStatus, message: str) -> None:
-        rest = Rest(status=status, message=message, end_time=self._house.now(), signals=self.run.signals)
-        told = [facts.of_run(self.run, status, message)]
+    async def _fail(self, reason: str) -> None:
+        """End FAILED, with the rows that wait for people: nobody would move them any more."""
+        waiting = await self._house.database.read(lambda connection: runs.open_owned(connection, self.run.id))
+        for row in waiting:
+            if row.owner_id == self.run.id:
+                with suppress(Conflict):
+                    await Cancels(self._house).cancel(row.id, reason)
+        end = self._house.now()
+        rest = Rest(status=RunStatus.FAILED, message=reason, end_time=end, signals=self.run.signals)
+        told = [facts.of_run(self.run, rest.status, reason)]
         seq = await self._house.journal.rest(self.run, Changes(facts=told), rest)
-        if seq is not None:
-            self._has_rested(rest, seq, told)
+        if seq is None:
+            self.poke()
+            return
+        self._has_rested(rest, seq, told)
 
     def _has_rested(self, rest: Rest, seq: int, told: list[Fact]) -> None:
         self.run = self.run.evolve(

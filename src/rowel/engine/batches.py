@@ -36,12 +36,12 @@ class Batches:
         self._house.dispatch.check_room()
         run, batch, file = self._new(pinned, dataset, mini_batch_size)
         told = [facts.of_run(run, run.status, run.message)]
+        if not run.has_work:
+            await write_output(self._house, file, run.id)
         await self._house.journal.begin(run, Changes(facts=told), batch=batch, output_file=file)
         self._house.publish(run.id, len(told), told)
         if run.has_work:
             self._house.dispatch.submit(run.id)
-        else:
-            await write_output(self._house, file, run.id)
         return view(run, pinned.version, [], pinned.program, batch)
 
     def _new(self, pinned: Pinned, dataset: Dataset, window: int) -> tuple[Run, Batch, OutputFile]:

@@ -21,9 +21,10 @@ class Cancels:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def cancel(self, run_id: str) -> RunView:
+    async def cancel(self, run_id: str, message: str = MESSAGE) -> RunView:
         """Cancel an open run. When this returns, no task of it starts any more and running ones are interrupted.
 
+        `message` says why.
         Raises `NotFound`, and `Conflict` where the run has ended.
         """
         run = await find_run(self._house, run_id)
@@ -35,7 +36,7 @@ class Cancels:
             mover.shut()
         landed = False
         try:
-            landed = await self._write(run, owned)
+            landed = await self._write(run, owned, message)
         finally:
             for mover in movers:
                 if landed:
@@ -44,17 +45,17 @@ class Cancels:
                     mover.reopen()
         if not landed:
             raise _ended(await find_run(self._house, run_id))
-        await self._cancel_late(run)
+        await self._cancel_late(run, message)
         await wake_owner(self._house, run)
         return await get_run(self._house, run_id)
 
     async def _owned(self, run: Run) -> list[Run]:
         return await self._house.database.read(lambda connection: runs.open_owned(connection, run.id))
 
-    async def _write(self, run: Run, owned: list[Run]) -> bool:
-        told = [facts.of_run(run, RunStatus.CANCELED, MESSAGE)]
+    async def _write(self, run: Run, owned: list[Run], message: str) -> bool:
+        told = [facts.of_run(run, RunStatus.CANCELED, message)]
         now = self._house.now()
-        seq = await self._house.journal.cancel(run, owned, message=MESSAGE, time=now, facts=told)
+        seq = await self._house.journal.cancel(run, owned, message=message, time=now, facts=told)
         if seq is None:
             return False
         self._house.publish(run.id, seq, told)
@@ -62,10 +63,10 @@ class Cancels:
             self._house.wakeups.publish(child.id, [])
         return True
 
-    async def _cancel_late(self, run: Run) -> None:
+    async def _cancel_late(self, run: Run, message: str) -> None:
         """Rows and children that were on their way into the store while their owner was canceled."""
         for child in await self._owned(run):
-            if await self._write(child, []):
+            if await self._write(child, [], message):
                 for mover in self._house.dispatch.under([child.id]):
                     mover.stop()
 
