@@ -1,103 +1,153 @@
 """Shows Rowel at work: a server on a fresh data directory, real workflows, a batch that a person lets end.
 
-With a terminal it goes on serving until Ctrl-C; without one it stops what it started and exits 0.
+With a terminal it goes on serving until Ctrl-C; without one it stops what it started and exits 0. It needs no key; with
+OPENAI_API_KEY or OPENAI_BASE_URL set it has a model sort a ticket too (OPENAI_MODEL names another model).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from rowel.cli import looks
 from rowel.cli.batches import watch
-from rowel.cli.looks import console
+from rowel.cli.looks import console, say
 from rowel.cli.workflows import exported
-from rowel.client import Client
+from rowel.client import Client, StillRunning
 from rowel.client.blocking import LiveBatch
 from rowel.client.models import Run, Workflow
+from rowel.client.words import Status
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+INVOICES = EXAMPLES / "invoice-approval" / "invoices.csv"
+ROWEL = Path(sys.executable).with_name("rowel")
 USUAL_PORT = 6080
-PATIENCE_S = 30.0
-NAME = "Ann from finance"
+#: Seconds that the server may take to end, a little more than it gives its tasks; and a model to answer.
+END_S = 30.0
+MODEL_S = 60.0
+#: The rows of the output file that the table shows.
+SHOWN = 8
+INTERRUPTED = 130
+
+_numbers = count(1)
 
 
 def main() -> int:
     """Show everything once; return the exit code."""
     data = Path(tempfile.mkdtemp(prefix="rowel-demo-"))
-    port = free_port()
-    with server(data, port) as process, Client(f"http://127.0.0.1:{port}") as client:
-        wait_until_ready(client, process)
-        told(f"Rowel serves at {client.base_url} with its data in {data}")
-        workflows = import_examples(client)
-        invoices = workflows["invoice-approval"]
-        show_run(client, invoices)
-        show_partial_run(client, invoices)
-        batch = run_invoices(client, invoices)
-        approve_the_large_one(client, invoices, batch)
-        show_results(batch)
-        if has_model():
-            show_triage(client, workflows["ticket-triage"])
-        show_addresses(client, batch)
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            told("Serving until Ctrl-C.")
-            process.wait()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with served(data) as process, Client(url_of(process)) as client:
+            show_beginning(client, data)
+            show(client, import_examples(client))
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                wait_for_the_end(process)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    say(f"Stopped. What happened is kept: {here(ROWEL)} serve --data {data}")
     return 0
 
 
+def show(client: Client, workflows: dict[str, Workflow]) -> None:
+    invoices = workflows["invoice-approval"]
+    show_run(client, invoices)
+    show_background_run(client, invoices)
+    show_partial_run(client, invoices)
+    batch = show_batch(client, invoices)
+    approve_the_large_one(client, invoices, batch)
+    show_results(batch)
+    if has_model():
+        show_triage(client, workflows["ticket-triage"])
+    show_addresses(client, batch)
+
+
 @contextmanager
-def server(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process; it is ended, and let end in peace, whatever happens here."""
-    environment = {**os.environ, "ROWEL_DATA": str(data), "ROWEL_PORT": str(port), "ROWEL_HOST": "127.0.0.1"}
+def served(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """A server in a session of its own, so that Ctrl-C reaches it through us alone. It is let end in peace."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROWEL_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "rowel", "serve"],
+        [sys.executable, "-m", "rowel", "serve", "--data", str(data), "--port", str(port())],
         env=environment,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
     try:
         yield process
-    except KeyboardInterrupt:
-        told("Stopping.")
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait()
+
+
+def port() -> int:
+    """The usual port, or 0 for a free one where that is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", USUAL_PORT))
+            return USUAL_PORT
+    return 0
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    """Where the server says that it serves; it takes requests by then."""
+    assert process.stdout is not None
+    found = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
+    if found is None:
+        raise SystemExit("The server did not start; its reason is above.")
+    return found.group()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def wait_for_the_end(process: subprocess.Popen[str]) -> None:
+    say("\nServing until Ctrl-C.")
+    with suppress(KeyboardInterrupt):
         process.wait()
+    print()
 
 
-def free_port() -> int:
-    """The usual port, or a free one where that is taken."""
-    for port in (USUAL_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise SystemExit("No port is free.")
+def heading(text: str) -> None:
+    console.print(f"\n[bold cyan]{next(_numbers)}[/]  [bold]{text}[/]\n")
 
 
-def wait_until_ready(client: Client, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not client.is_ready():
-        if process.poll() is not None or time.monotonic() > end:
-            raise SystemExit("The server did not start; its message is above.")
-        time.sleep(0.05)
+def lines(*pairs: Sequence[str]) -> None:
+    """Names and values below each other."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        console.print(f"   [dim]{name:{width}}[/]  ", end="")
+        say(value)
 
 
-def told(sentence: str) -> None:
-    console.print(f"\n[bold]{sentence}[/]")
+def here(path: Path) -> Path:
+    """The path as it is typed here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def show_beginning(client: Client, data: Path) -> None:
+    taken = "" if client.base_url.endswith(f":{USUAL_PORT}") else f" (port {USUAL_PORT} is taken)"
+    console.print("\n[bold]Rowel[/] runs AI workflows durably.\n")
+    lines(("serves at", f"{client.base_url}{taken}"), ("data", f"{data} (SQLite, fresh)"))
 
 
 def import_examples(client: Client) -> dict[str, Workflow]:
@@ -105,71 +155,88 @@ def import_examples(client: Client) -> dict[str, Workflow]:
     found = {}
     for file in sorted(EXAMPLES.glob("*/workflow.json")):
         name, definition, description = exported(file)
-        found[file.parent.name] = client.workflows.create(name, definition, description)
-    told(f"{len(found)} example workflows: " + ", ".join(workflow.name for workflow in found.values()))
+        found[file.parent.name] = client.workflows.create(name, with_model(definition), description)
+    heading(f"The {len(found)} example workflows are imported")
+    lines(*((workflow.name, workflow.description or "") for workflow in found.values()))
     return found
 
 
-def inputs_of(name: str) -> dict[str, dict[str, object]]:
+def with_model(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition asking OPENAI_MODEL, where that is set, instead of the example's own choice."""
+    model = os.environ.get("OPENAI_MODEL")
+    for node in definition["nodes"]:
+        if model and "llm_info" in node["config"]:
+            node["config"]["llm_info"]["model"] = f"openai/{model}"
+    return definition
+
+
+def inputs_of(name: str) -> dict[str, dict[str, Any]]:
     return {"input_node": json.loads((EXAMPLES / name / "inputs.json").read_text())}
 
 
 def show_run(client: Client, invoices: Workflow) -> None:
-    told("A blocking run: one invoice, small enough to be booked at once")
-    outputs = client.run(invoices.id, inputs_of("invoice-approval"))
-    console.print(looks.outputs({"output_node": outputs["output_node"]}))
-    told("The same in the background, watched through its events")
+    heading("A blocking run: an invoice that is small enough to be booked at once")
+    outputs = client.run(invoices.id, inputs_of("invoice-approval"))["output_node"]
+    lines(*((name, str(value)) for name, value in outputs.items()))
+
+
+def show_background_run(client: Client, invoices: Workflow) -> None:
+    heading("The same in the background, looked at when it has ended")
     live = client.start(invoices.id, inputs_of("invoice-approval"))
     console.print(looks.run_tree(live.wait()))
 
 
 def show_partial_run(client: Client, invoices: Workflow) -> None:
-    told("Part of a workflow, on given outputs: only the router runs")
-    given = {"parse": {"amount": 25000.0, "invoice_id": "x", "vendor": "y", "currency": "EUR"}}
-    outputs = client.run_partial(invoices.id, "by_amount", partial_outputs=given)
+    heading("A part of it: the router alone, on an amount that we make up")
+    outputs = client.run_partial(invoices.id, "by_amount", partial_outputs={"parse": {"amount": 25_000}})
     fired = [route for route, carried in outputs["by_amount"].items() if carried is not None]
-    console.print(f"25,000 EUR takes the route [bold]{fired[0]}[/]")
+    console.print(f"   25,000 takes the route [bold]{', '.join(fired)}[/].")
 
 
-def run_invoices(client: Client, invoices: Workflow) -> LiveBatch:
-    told("A batch: 100 invoices from a CSV, 10 at a time")
-    batch = client.batch(invoices.id, EXAMPLES / "invoice-approval" / "invoices.csv", mini_batch_size=10)
+def show_batch(client: Client, invoices: Workflow) -> LiveBatch:
+    heading(f"A batch: a run for each of the invoices in {here(INVOICES)}, 10 at a time")
+    batch = client.batch(invoices.id, INVOICES, mini_batch_size=10)
     watch(batch)
     return batch
 
 
 def approve_the_large_one(client: Client, invoices: Workflow, batch: LiveBatch) -> None:
     waiting = waiting_row(client, invoices, batch)
-    row = (waiting.initial_inputs or {})["input_node"]
-    told(f"One row waits for a person: {row['vendor']}, {row['amount']}")
+    invoice = (waiting.initial_inputs or {})["input_node"]
+    (pause,) = client.pause_history(waiting.id)
+    heading("One row waits for a person, and kept none of the others from ending")
     decided = client.decide(
-        waiting.id, "APPROVE", user_id="ann", inputs={"approved_by": NAME}, comments="Ordered in March."
+        waiting.id, "APPROVE", user_id="ann", inputs={"approved_by": "Ann"}, comments="Ordered in March."
     )
-    console.print(f"{decided.message}", markup=False)
-    batch.wait()
+    ended = batch.wait()
+    lines(
+        ("invoice", f"{invoice['invoice_id']}, {invoice['vendor']}, {invoice['amount']}"),
+        ("asked", pause.pause_message or ""),
+        ("answered", decided.message or ""),
+        ("the batch", f"{ended.status}: {ended.message}"),
+    )
 
 
 def waiting_row(client: Client, invoices: Workflow, batch: LiveBatch) -> Run:
     rows = client.runs(invoices.id, status="PAUSED", page_size=100)
-    return next(row for row in rows if row.parent_run_id == batch.id)
+    (waiting,) = [row for row in rows if row.parent_run_id == batch.id]
+    return waiting
 
 
 def show_results(batch: LiveBatch) -> None:
-    run = batch.refresh()
-    told(f"The batch is {run.status}: {run.message}")
     with tempfile.TemporaryDirectory() as directory:
-        lines = batch.download(Path(directory) / "output.jsonl").read_text().splitlines()
-    booked = [json.loads(line)["output_node"] for line in lines]
+        written = batch.download(Path(directory) / "output.jsonl").read_text().splitlines()
+    booked = [json.loads(line)["output_node"] for line in written]
+    heading(f"The results: {len(booked)} rows in the output file, of which these are the largest")
     table = Table(show_edge=False, pad_edge=False)
-    for name in ("invoice_id", "vendor", "amount", "currency", "approved_by"):
+    for name in ("invoice", "vendor", "amount", "currency", "approved by"):
         table.add_column(name, justify="right" if name == "amount" else "left", no_wrap=True)
-    largest = sorted(booked, key=lambda row: -row["amount"])[:8]
-    for row in largest:
-        table.add_row(
-            row["invoice_id"], row["vendor"], f"{row['amount']:,.2f}", row["currency"], row["approved_by"]
-        )
+    for row in sorted(booked, key=lambda row: -row["amount"])[:SHOWN]:
+        is_small = row["approved_by"] == "limit"
+        amount, by = f"{row['amount']:,.2f}", "under the limit" if is_small else row["approved_by"]
+        style = "" if is_small else "bold yellow"
+        table.add_row(row["invoice_id"], row["vendor"], amount, row["currency"], by, style=style)
     console.print(table)
-    console.print(f"… and {len(booked) - len(largest)} more of {len(booked)} rows, in row order.")
 
 
 def has_model() -> bool:
@@ -177,23 +244,29 @@ def has_model() -> bool:
 
 
 def show_triage(client: Client, triage: Workflow) -> None:
-    told("A ticket sorted by a language model")
+    heading("A ticket that a language model sorts")
     live = client.start(triage.id, inputs_of("ticket-triage"))
-    seen = live.wait()
+    with console.status("The model is asked."), suppress(StillRunning):
+        live.wait(MODEL_S)
+    seen = live.refresh()
     console.print(looks.run_tree(seen))
-    if seen.outputs and "output_node" in seen.outputs:
-        console.print(looks.outputs({"output_node": seen.outputs["output_node"]}))
+    print()
+    if seen.status is Status.COMPLETED:
+        lines(*((name, str(value)) for name, value in (seen.outputs or {})["output_node"].items()))
+    else:
+        say("   The rest needs no model.")
 
 
 def show_addresses(client: Client, batch: LiveBatch) -> None:
-    told("Look around")
-    for what, path in (
-        ("API, interactively", "/docs"),
-        ("the batch", f"/run/{batch.id}/"),
-        ("its output file", f"/of/{batch.run.output_file_id}/download/"),
-        ("all runs", "/run/"),
-    ):
-        console.print(f"  {what:20} {client.base_url}{path}", markup=False)
+    heading("Look around")
+    lines(
+        ("the API", f"{client.base_url}/docs"),
+        ("all runs", f"{client.base_url}/run/"),
+        ("the batch", f"{client.base_url}/run/{batch.id}/"),
+        ("its output file", f"{client.base_url}/of/{batch.run.output_file_id}/download/"),
+        ("on the command line", f"{here(ROWEL)} runs --url {client.base_url}"),
+    )
+    print()
 
 
 if __name__ == "__main__":
