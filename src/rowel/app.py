@@ -74,6 +74,9 @@ def find_templates() -> Path | None:
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code: 0, or 3 where the server could not begin."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What clients send wrongly is told to them.
+    for chatty in ("python_multipart", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:

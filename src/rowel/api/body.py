@@ -14,6 +14,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from rowel.api.errors import UnsupportedType, mistake
 from rowel.api.ids import check_ids, find_ids
@@ -24,6 +26,9 @@ from rowel.core.jsontext import kind, parse
 
 MULTIPART = "multipart/form-data"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+#: What stands where an id could, and is none.
+WORDS = frozenset({"", "paused_workflows", "pause_history", "process_pause_action", "cancel_workflow"})
 
 #: Parameters of endpoints that don't come from the request.
 _GIVEN = {"engine", "limits", "request"}
@@ -61,6 +66,12 @@ class JudgedRoute(APIRoute):
         )
         options["responses"] = {**(options.get("responses") or {}), **documented}
         super().__init__(path, endpoint, **{**options, "operation_id": endpoint.__name__})
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        if match is not Match.NONE and not WORDS.isdisjoint(child_scope["path_params"].values()):
+            return Match.NONE, {}
+        return match, child_scope
 
     @property
     def takes_files(self) -> bool:

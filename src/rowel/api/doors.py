@@ -48,11 +48,9 @@ class Doors:
     def _reason_against(self, scope: Scope) -> str | None:
         said = _values(scope, b"host")
         host = said[0] if len(said) == 1 else ""
-        name = _name_of(host)
-        if self._hosts is not None and name not in self._hosts:
-            return (
-                f"This server is not {host[:128]!r}. If it should be, name that host in ROWEL_ALLOWED_HOSTS."
-            )
+        if self._hosts is not None and _name_of(host) not in self._hosts:
+            what = f"This server is not {host[:128]!r}" if host else "The request does not say one Host"
+            return f"{what}. Names that this server should have belong into ROWEL_ALLOWED_HOSTS."
         if scope["method"] in READS:
             return None
         origins = _values(scope, b"origin")

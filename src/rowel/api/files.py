@@ -24,22 +24,27 @@ async def upload_file(request: Request, limits: LimitsOf, engine: EngineOf) -> R
     """Keep a file. Its `path` is what a run's `files` take."""
     sent = await open_file_part(request, limits.upload)
     media_type = (sent.media_type or "").partition(";")[0].strip()
-    known = media_type if _MEDIA_TYPE.fullmatch(media_type) else None
-    return answer(file_response(await engine.add_file(sent.filename, known, sent.parts)))
+    upload = await engine.add_file(sent.filename, _known(media_type), sent.parts)
+    return answer(file_response(upload))
 
 
 @router.get(
     "/files/{path:path}",
     response_class=Response,
-    responses={200: {"content": {BINARY: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={200: {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def download_file(path: str, engine: EngineOf) -> Response:
-    """A file that was uploaded or sent as a data URI."""
+    """A file that was uploaded or sent as a data URI, to be saved under its name."""
     upload, parts = await engine.open_file(path)
-    return download(upload.name, parts, BINARY, upload.size)
+    return download(upload.name, parts, _known(upload.media_type) or BINARY, upload.size)
 
 
 @router.delete("/files/{path:path}", status_code=204)
 async def delete_file(path: str, engine: EngineOf) -> Response:
     await engine.delete_file(path)
     return nothing()
+
+
+def _known(media_type: str) -> str | None:
+    """The media type, if it is one that a header may say."""
+    return media_type if _MEDIA_TYPE.fullmatch(media_type) else None

@@ -29,4 +29,5 @@ def canonical(path: str) -> str:
     if first == "api" and rest and rest[0] in PREFIXED:
         first, path = rest[0], path.removeprefix("/api")
     bare = path.removesuffix("/") or "/"
-    return f"{bare}/" if first in SLASHED or bare == "/files" else bare
+    # The last line break of a path would be overlooked when routes are matched.
+    return f"{bare}/" if first in SLASHED or bare == "/files" or bare.endswith("\n") else bare

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
+from urllib.parse import unquote
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,11 +21,27 @@ GRACE_S = 27
 #: Seconds that a connection may idle: longer than clients' pools keep theirs.
 IDLE_S = 75
 
+#: Bytes of a target that httptools can parse.
+LONGEST_PARSED = 0xFFFF
+
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 whose refusal of what can't be parsed is JSON as well."""
+    """HTTP/1.1 with targets of any length, whose refusal of what can't be parsed is JSON as well."""
+
+    def on_headers_complete(self) -> None:
+        """Take targets of any length: httptools' parser of URLs ends at 64 KiB."""
+        target = self.url
+        if len(target) <= LONGEST_PARSED:
+            super().on_headers_complete()
+            return
+        path, _, query = target.partition(b"?")
+        self.url = b"/"
+        super().on_headers_complete()
+        # The app's task has been made, and begins later.
+        self.scope["path"] = unquote(path.decode("ascii"))
+        self.scope["raw_path"], self.scope["query_string"] = path, query
 
     def send_400_response(self, msg: str) -> None:
         body = dump({"detail": "This is no request of HTTP/1.1.", "code": "bad_request"}).encode()
