@@ -16,7 +16,7 @@ from tests.support.source import ROOT, SOURCE
 PLANTED = {
     "Dependencies point down": ("core/status.py", "rowel.store"),
     "The client stands alone": ("client/__init__.py", "rowel.core.errors"),
-    "Only the command line uses the client": ("engine/__init__.py", "rowel.client"),
+    "Only the command line and the embedded engine use the client": ("engine/__init__.py", "rowel.client"),
     "The core does no I/O": ("core/errors.py", "time"),
     "Only the engine moves runs": ("api/__init__.py", "rowel.store.journal"),
     "Only the store speaks SQL": ("engine/__init__.py", "sqlalchemy"),

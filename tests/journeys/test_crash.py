@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.support.providers import Call, Providers, Reply
-from tests.support.server import Server
+from tests.support.server import Server, free_port
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_sixteen_clients_start_five_hundred_runs_and_all_of_them_end(server: Ser
 
 
 def test_a_second_server_on_the_same_data_names_the_first_and_refuses(server: Server) -> None:
-    second = server.spawn(port=1 + server.port)
+    second = server.spawn(port=free_port())
     output = second.communicate(timeout=30)[0].decode()
     assert second.returncode != 0
     assert server.url in output
