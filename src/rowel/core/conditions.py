@@ -17,6 +17,8 @@ from typing import Any
 from rowel.core.errors import Invalid
 from rowel.core.paths import NOTHING, find
 
+#: Characters of a number's text.
+_MAX_NUMBER = 4301
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
@@ -132,12 +134,10 @@ def _number(value: Any) -> Decimal | None:
     """The exact number that a number or its text means. A flag is no number, nor are NaN and infinities."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    text = value.strip() if isinstance(value, str) else repr(value)
-    if len(text) > 4301 or not _NUMBER.fullmatch(text):
-        return None
     try:
-        return Decimal(text)
-    except InvalidOperation:
+        text = value.strip() if isinstance(value, str) else repr(value)
+        return Decimal(text) if len(text) <= _MAX_NUMBER and _NUMBER.fullmatch(text) else None
+    except (InvalidOperation, ValueError):
         return None
 
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 from rowel.core.errors import Invalid
 from rowel.core.jsontext import kind
 
+#: Characters of a path.
+MAX_PATH = 10_000
 _STEP_END = re.compile(r"[.\[]")
 _INDEX = re.compile(r"-?[0-9]{1,9}")
 #: What may follow a closing bracket.
@@ -33,6 +35,8 @@ def look_up(values: Mapping[str, Any], path: str) -> Any:
 
     Raises `Invalid` naming the first part that is missing and what there is instead.
     """
+    if len(path) > MAX_PATH:
+        raise Invalid(f"a path has {len(path):,} characters; the limit is {MAX_PATH:,}")
     found = _follow(values, path, 0)
     if isinstance(found, _Missing):
         raise Invalid(_explain(path, found))
@@ -45,7 +49,7 @@ NOTHING: Final = object()
 
 def find(values: Mapping[str, Any], path: str) -> Any:
     """Return what `path` names in `values`, or `NOTHING`."""
-    found = _follow(values, path, 0)
+    found = _follow(values, path, 0) if len(path) <= MAX_PATH else _Missing(0, values)
     return NOTHING if isinstance(found, _Missing) else found
 
 
