@@ -18,6 +18,10 @@ from tests.support.source import ROOT, SOURCE
 WEB_PAGE = Path("src/rowel/web/dist/index.html")
 
 
+#: The server's templates.
+EXAMPLES = ROOT / "examples"
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a wheel and an sdist, built from a copy of the source that has a built web app."""
@@ -25,6 +29,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ["pyproject.toml", "README.md", ".gitignore"]:
         shutil.copy(ROOT / name, copy)
     shutil.copytree(SOURCE, copy / "src" / "rowel")
+    shutil.copytree(EXAMPLES, copy / "examples")
     (copy / WEB_PAGE).parent.mkdir(parents=True, exist_ok=True)
     (copy / WEB_PAGE).touch()
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(copy / "built")]
@@ -55,6 +60,10 @@ def _source_files() -> set[str]:
     }
 
 
+def _example_files() -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in EXAMPLES.rglob("*") if path.is_file()}
+
+
 def test_the_wheel_holds_the_whole_package(wheel):
     assert _source_files() - set(wheel.namelist()) == set()
 
@@ -62,7 +71,14 @@ def test_the_wheel_holds_the_whole_package(wheel):
 def test_the_wheel_holds_nothing_but_the_package(wheel):
     metadata = {name for name in wheel.namelist() if name.startswith("rowel-")}
 
-    assert set(wheel.namelist()) - metadata - _source_files() == {str(WEB_PAGE.relative_to("src"))}
+    examples = {f"rowel/{name}" for name in _example_files()}
+
+    others = set(wheel.namelist()) - metadata - _source_files() - examples
+    assert others == {str(WEB_PAGE.relative_to("src"))}
+
+
+def test_the_wheel_brings_the_examples_as_the_servers_templates(wheel):
+    assert {f"rowel/{name}" for name in _example_files()} - set(wheel.namelist()) == set()
 
 
 @pytest.mark.parametrize("name", ["rowel/py.typed", "rowel/core/planner.py", "rowel/store/migrations/env.py"])
@@ -77,7 +93,8 @@ def test_the_wheel_brings_the_command(wheel):
 
 
 def test_the_sdist_can_build_the_same_wheel(in_sdist):
-    needed = {f"src/{name}" for name in _source_files()} | {str(WEB_PAGE), "pyproject.toml", "README.md"}
+    needed = {f"src/{name}" for name in _source_files()} | _example_files()
+    needed |= {str(WEB_PAGE), "pyproject.toml", "README.md"}
 
     assert needed - in_sdist == set()
 
