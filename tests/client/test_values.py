@@ -16,7 +16,8 @@ from rowel.client.errors import (
 from rowel.client.messages import Answer, path
 from rowel.client.models import Event, Run, Workflow
 from rowel.client.progress import progress_of
-from rowel.client.streams import EventReader, pauses
+from rowel.client.streams import EventReader
+from rowel.client.waiting import pauses
 
 RUN = {
     "id": "r1",

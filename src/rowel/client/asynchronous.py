@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,9 +27,11 @@ from rowel.client.models import (
     Workflow,
 )
 from rowel.client.operations import Inputs, Outputs
-from rowel.client.progress import is_about_progress, outputs_of, progress_of
-from rowel.client.streams import EventReader, pauses
-from rowel.client.words import Action
+from rowel.client.progress import may_rest, outputs_of, progress_of
+from rowel.client.streams import EventReader
+from rowel.client.targets import written
+from rowel.client.waiting import PASSING, Deadline, Patience
+from rowel.client.words import Action, EventKind
 
 T = TypeVar("T")
 
@@ -79,12 +82,12 @@ class AsyncClient:
         Raises `RunFailed` (`RunCanceled`), `RunPaused` where it waits for a person, `StillRunning` after `timeout`
         seconds; all have `.run`, and the run goes on without you. Without a `timeout` it waits as long as it takes.
         """
+        deadline = Deadline(timeout, asyncio.get_running_loop().time())
         try:
             return await self.call(operations.run(workflow_id, inputs, timeout))
         except StillRunning as late:
-            if timeout is not None:
-                raise
-            return await LiveRun(self, late.run).outputs()
+            left = deadline.left(asyncio.get_running_loop().time())
+            return outputs_of(await LiveRun(self, late.run).wait(left))
 
     async def start(
         self, workflow_id: str, inputs: Inputs | None = None, *, parent_run_id: str | None = None
@@ -99,8 +102,11 @@ class AsyncClient:
         inputs: Inputs | None = None,
         partial_outputs: Inputs | None = None,
     ) -> Outputs:
-        """Run one node and those of its ancestors that have no entry in `partial_outputs`."""
-        return await self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+        """Run one node and those of its ancestors that have no entry in `partial_outputs`. Raises like `run`."""
+        try:
+            return await self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+        except StillRunning as late:
+            return await LiveRun(self, late.run).outputs()
 
     async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
@@ -301,13 +307,19 @@ class OutputFiles:
         return await self._client.call(operations.get_output(file_id))
 
     async def download(self, file_id: str, target: str | Path) -> Path:
-        """Write the file to `target`. Raises `Conflict` while its batch is open."""
+        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
         target = Path(target)
         async with self._client.stream(operations.download_output(file_id)) as response:
-            with target.open("wb") as file:  # noqa: ASYNC230  # appending to a local file does not block for long
+            with written(target) as file:
                 async for part in response.aiter_bytes():
                     file.write(part)
         return target
+
+    async def rows(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The file's lines as they arrive, one for each row of the batch."""
+        async with self._client.stream(operations.download_output(file_id)) as response:
+            async for line in response.aiter_lines():
+                yield json.loads(line)
 
     async def delete(self, file_id: str) -> None:
         return await self._client.call(operations.delete_output(file_id))
@@ -330,14 +342,27 @@ class LiveRun:
         return self.run
 
     async def wait(self, timeout: float | None = None) -> Run:
-        """Return the run once it has ended or waits for a person. Raises `StillRunning` after `timeout` seconds."""
-        end = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        async for event in self.events():
-            if event.run_status is not None and (await self.refresh()).status.is_resting:
-                return self.run
-            if end is not None and asyncio.get_running_loop().time() > end:
-                raise StillRunning(await self.refresh())
-        return await self.refresh()
+        """Return the run once it has ended or waits for a person; the server may restart meanwhile.
+
+        Raises `StillRunning` after `timeout` seconds, and `ConnectionLost` where the server stays away for a minute.
+        """
+        deadline, patience, seen = Deadline(timeout, asyncio.get_running_loop().time()), Patience(), self.run
+        while True:
+            try:
+                seen = await self._look()
+                if seen.status.is_resting and (await self.refresh()).status.is_resting:
+                    return self.run
+                patience.renew()
+                pause_s = deadline.until_next_look(asyncio.get_running_loop().time())
+            except PASSING as trouble:
+                pause_s = deadline.within(patience.pause_after(trouble), asyncio.get_running_loop().time())
+            if deadline.is_over(asyncio.get_running_loop().time()):
+                raise StillRunning(seen)
+            await asyncio.sleep(pause_s)
+
+    async def _look(self) -> Run:
+        """The run without its data, for those who look often."""
+        return await self._client.call(operations.get_run(self.id, is_slim=True))
 
     async def outputs(self) -> Outputs:
         """Wait for the run and return its outputs. Raises like `AsyncClient.run`."""
@@ -345,22 +370,26 @@ class LiveRun:
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         """The run's events, each once and in order, until it has ended; also over lost connections and restarts."""
-        reader, waits = EventReader(after), pauses()
+        reader, patience, was_final = EventReader(after), Patience(), False
         while True:
             try:
+                reader.begin()
                 async with self._client.stream(operations.events(self.id, reader.newest)) as response:
                     async for line in response.aiter_lines():
                         event = reader.read(line)
                         if event is not None:
-                            waits = pauses()
+                            patience.renew()
                             yield event
-                if (await self.refresh()).status.is_final:
+                # A stream that ends may be a server that ends: only one that began after the run's end is whole.
+                if reader.has_ended or was_final:
                     return
-            except ConnectionLost:
-                wait_s = next(waits, None)
-                if wait_s is None:
-                    raise
-                await asyncio.sleep(wait_s)
+                was_final = (await self._look()).status.is_final
+            except PASSING as trouble:
+                await asyncio.sleep(patience.pause_after(trouble))
+            else:
+                if not was_final:
+                    early = ConnectionLost(f"the events of run {self.id} end before it does")
+                    await asyncio.sleep(patience.pause_after(early))
 
     async def cancel(self) -> Run:
         """Cancel the run. Raises `Conflict` where it has ended."""
@@ -387,12 +416,20 @@ class LiveBatch(LiveRun):
     """A batch that was started."""
 
     async def progress(self) -> AsyncIterator[Progress]:
-        """How far the batch has come, after each change, until it rests."""
+        """How far the batch has come, from its start on, until it rests."""
         async for event in self.events():
-            if event.kind == "batch":
+            if event.kind == EventKind.BATCH:
                 yield progress_of(event)
-            if is_about_progress(event) and (await self.refresh()).status.is_resting:
+            if may_rest(event) and (await self.refresh()).status.is_resting:
                 return
+
+    async def rows(self) -> AsyncIterator[dict[str, Any]]:
+        """What each row gave, in row order: {node id: outputs}, or `error`, `row_index` and `run_id` where it failed.
+
+        Raises `Conflict` while the batch is open.
+        """
+        async for row in self._client.outputs.rows(self.run.output_file_id or ""):
+            yield row
 
     async def download(self, target: str | Path) -> Path:
         """Write the output file, one line of JSON for each row, to `target`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,9 +27,11 @@ from rowel.client.models import (
     Workflow,
 )
 from rowel.client.operations import Inputs, Outputs
-from rowel.client.progress import is_about_progress, outputs_of, progress_of
-from rowel.client.streams import EventReader, pauses
-from rowel.client.words import Action
+from rowel.client.progress import may_rest, outputs_of, progress_of
+from rowel.client.streams import EventReader
+from rowel.client.targets import written
+from rowel.client.waiting import PASSING, Deadline, Patience
+from rowel.client.words import Action, EventKind
 
 T = TypeVar("T")
 
@@ -77,12 +80,12 @@ class Client:
         Raises `RunFailed` (`RunCanceled`), `RunPaused` where it waits for a person, `StillRunning` after `timeout`
         seconds; all have `.run`, and the run goes on without you. Without a `timeout` it waits as long as it takes.
         """
+        deadline = Deadline(timeout, time.monotonic())
         try:
             return self.call(operations.run(workflow_id, inputs, timeout))
         except StillRunning as late:
-            if timeout is not None:
-                raise
-            return LiveRun(self, late.run).outputs()
+            left = deadline.left(time.monotonic())
+            return outputs_of(LiveRun(self, late.run).wait(left))
 
     def start(
         self, workflow_id: str, inputs: Inputs | None = None, *, parent_run_id: str | None = None
@@ -97,8 +100,11 @@ class Client:
         inputs: Inputs | None = None,
         partial_outputs: Inputs | None = None,
     ) -> Outputs:
-        """Run one node and those of its ancestors that have no entry in `partial_outputs`."""
-        return self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+        """Run one node and those of its ancestors that have no entry in `partial_outputs`. Raises like `run`."""
+        try:
+            return self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+        except StillRunning as late:
+            return LiveRun(self, late.run).outputs()
 
     def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
@@ -294,12 +300,18 @@ class OutputFiles:
         return self._client.call(operations.get_output(file_id))
 
     def download(self, file_id: str, target: str | Path) -> Path:
-        """Write the file to `target`. Raises `Conflict` while its batch is open."""
+        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
         target = Path(target)
-        with self._client.stream(operations.download_output(file_id)) as response, target.open("wb") as file:
+        with self._client.stream(operations.download_output(file_id)) as response, written(target) as file:
             for part in response.iter_bytes():
                 file.write(part)
         return target
+
+    def rows(self, file_id: str) -> Iterator[dict[str, Any]]:
+        """The file's lines as they arrive, one for each row of the batch."""
+        with self._client.stream(operations.download_output(file_id)) as response:
+            for line in response.iter_lines():
+                yield json.loads(line)
 
     def delete(self, file_id: str) -> None:
         return self._client.call(operations.delete_output(file_id))
@@ -322,14 +334,27 @@ class LiveRun:
         return self.run
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Return the run once it has ended or waits for a person. Raises `StillRunning` after `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
-        for event in self.events():
-            if event.run_status is not None and (self.refresh()).status.is_resting:
-                return self.run
-            if end is not None and time.monotonic() > end:
-                raise StillRunning(self.refresh())
-        return self.refresh()
+        """Return the run once it has ended or waits for a person; the server may restart meanwhile.
+
+        Raises `StillRunning` after `timeout` seconds, and `ConnectionLost` where the server stays away for a minute.
+        """
+        deadline, patience, seen = Deadline(timeout, time.monotonic()), Patience(), self.run
+        while True:
+            try:
+                seen = self._look()
+                if seen.status.is_resting and (self.refresh()).status.is_resting:
+                    return self.run
+                patience.renew()
+                pause_s = deadline.until_next_look(time.monotonic())
+            except PASSING as trouble:
+                pause_s = deadline.within(patience.pause_after(trouble), time.monotonic())
+            if deadline.is_over(time.monotonic()):
+                raise StillRunning(seen)
+            time.sleep(pause_s)
+
+    def _look(self) -> Run:
+        """The run without its data, for those who look often."""
+        return self._client.call(operations.get_run(self.id, is_slim=True))
 
     def outputs(self) -> Outputs:
         """Wait for the run and return its outputs. Raises like `Client.run`."""
@@ -337,22 +362,26 @@ class LiveRun:
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """The run's events, each once and in order, until it has ended; also over lost connections and restarts."""
-        reader, waits = EventReader(after), pauses()
+        reader, patience, was_final = EventReader(after), Patience(), False
         while True:
             try:
+                reader.begin()
                 with self._client.stream(operations.events(self.id, reader.newest)) as response:
                     for line in response.iter_lines():
                         event = reader.read(line)
                         if event is not None:
-                            waits = pauses()
+                            patience.renew()
                             yield event
-                if (self.refresh()).status.is_final:
+                # A stream that ends may be a server that ends: only one that began after the run's end is whole.
+                if reader.has_ended or was_final:
                     return
-            except ConnectionLost:
-                wait_s = next(waits, None)
-                if wait_s is None:
-                    raise
-                time.sleep(wait_s)
+                was_final = (self._look()).status.is_final
+            except PASSING as trouble:
+                time.sleep(patience.pause_after(trouble))
+            else:
+                if not was_final:
+                    early = ConnectionLost(f"the events of run {self.id} end before it does")
+                    time.sleep(patience.pause_after(early))
 
     def cancel(self) -> Run:
         """Cancel the run. Raises `Conflict` where it has ended."""
@@ -379,12 +408,19 @@ class LiveBatch(LiveRun):
     """A batch that was started."""
 
     def progress(self) -> Iterator[Progress]:
-        """How far the batch has come, after each change, until it rests."""
+        """How far the batch has come, from its start on, until it rests."""
         for event in self.events():
-            if event.kind == "batch":
+            if event.kind == EventKind.BATCH:
                 yield progress_of(event)
-            if is_about_progress(event) and (self.refresh()).status.is_resting:
+            if may_rest(event) and (self.refresh()).status.is_resting:
                 return
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What each row gave, in row order: {node id: outputs}, or `error`, `row_index` and `run_id` where it failed.
+
+        Raises `Conflict` while the batch is open.
+        """
+        return self._client.outputs.rows(self.run.output_file_id or "")
 
     def download(self, target: str | Path) -> Path:
         """Write the output file, one line of JSON for each row, to `target`."""

@@ -32,8 +32,10 @@ PAGE_SIZE = 100
 SILENCE_S = 60.0
 #: Seconds a blocking call gets beyond the time that the server was given.
 MARGIN_S = 30.0
-#: Seconds the server waits where nobody says how long.
-SERVER_WAIT_S = 300.0
+#: Seconds the server is asked to wait with its answer at most: proxies give up on longer ones.
+SERVER_WAIT_S = 50.0
+#: Seconds the server may take to read a dataset.
+READING_S = 300.0
 
 
 def one(model: type[M]) -> Callable[[Answer], M]:
@@ -122,7 +124,7 @@ def list_versions(workflow_id: str) -> Operation[list[Version]]:
 
 
 def run(workflow_id: str, inputs: Inputs | None, timeout: float | None) -> Operation[Outputs]:
-    wait_s = SERVER_WAIT_S if timeout is None else timeout
+    wait_s = SERVER_WAIT_S if timeout is None else min(timeout, SERVER_WAIT_S)
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "run"),
@@ -139,6 +141,7 @@ def run_partial(
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "run_partial"),
+        query={"timeout": SERVER_WAIT_S},
         body=_without_none(node_id=node_id, initial_inputs=inputs, partial_outputs=partial_outputs),
         silence_s=SERVER_WAIT_S + MARGIN_S,
     )
@@ -185,8 +188,10 @@ def cancel(run_id: str) -> Operation[Run]:
     )
 
 
-def get_run(run_id: str) -> Operation[Run]:
-    return Operation(request=Request(method="GET", path=path("run", run_id)), read=one(Run))
+def get_run(run_id: str, *, is_slim: bool = False) -> Operation[Run]:
+    """A slim run comes without inputs, outputs and logs."""
+    request = Request(method="GET", path=path("run", run_id), query={"slim": "true" if is_slim else None})
+    return Operation(request=request, read=one(Run))
 
 
 def list_runs(
@@ -224,7 +229,7 @@ def upload_dataset(name: str, file: Path, description: str | None) -> Operation[
         path=path("ds"),
         query={"name": name, "description": description},
         upload=file,
-        silence_s=SERVER_WAIT_S,
+        silence_s=READING_S,
     )
     return Operation(request=request, read=one(Dataset))
 

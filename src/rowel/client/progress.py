@@ -5,7 +5,7 @@ from __future__ import annotations
 from rowel.client.errors import RunCanceled, RunFailed, RunPaused, StillRunning
 from rowel.client.models import Event, Progress, Run
 from rowel.client.operations import Outputs
-from rowel.client.words import EventKind, Status
+from rowel.client.words import Status
 
 
 def progress_of(event: Event) -> Progress:
@@ -27,9 +27,9 @@ def progress_of(event: Event) -> Progress:
     )
 
 
-def is_about_progress(event: Event) -> bool:
-    """Whether the batch may have come to rest with this event."""
-    return event.kind == EventKind.RUN
+def may_rest(event: Event) -> bool:
+    """Whether the run came to rest with this event; it may have moved on since."""
+    return event.run_status is not None and event.run_status.is_resting
 
 
 def outputs_of(run: Run) -> Outputs:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import repeat
 
 from rowel.client.errors import UnexpectedAnswer
 from rowel.client.models import Event
@@ -16,7 +14,13 @@ class EventReader:
     def __init__(self, after: int = 0) -> None:
         #: The number of the newest event.
         self.newest = after
+        #: Whether the run's end was told: no event follows it.
+        self.has_ended = False
         self._fields: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """A new connection: what the last one left unfinished is sent again."""
+        self._fields = {}
 
     def read(self, line: str) -> Event | None:
         """Take one line, without its end. An event that was seen before is not given again."""
@@ -31,15 +35,11 @@ class EventReader:
     def _event(self, fields: dict[str, str]) -> Event | None:
         try:
             event = Event(int(fields["id"]), fields.get("event", "run"), json.loads(fields["data"]))
-        except (KeyError, ValueError) as error:
+            status = event.run_status
+        except (KeyError, ValueError, AttributeError) as error:
             raise UnexpectedAnswer(f"the event stream holds what is no event: {fields}") from error
         if event.number <= self.newest:
             return None
         self.newest = event.number
+        self.has_ended = status is not None and status.is_final
         return event
-
-
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each new try to reach a server that went away; about a minute in all."""
-    yield from (0.1, 0.3, 1.0, 2.0, 3.0)
-    yield from repeat(5.0, 11)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from rowel.client.errors import ConnectionLost
 from rowel.client.messages import Answer, Request
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+#: As many connections as are asked for: one that waits for a run or follows events is held for long.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 def options(base_url: str, api_key: str | None, timeout: float) -> dict[str, Any]:
@@ -16,7 +22,14 @@ def options(base_url: str, api_key: str | None, timeout: float) -> dict[str, Any
     headers = {"User-Agent": "rowel-client"}
     if api_key is not None:
         headers["Authorization"] = f"Bearer {api_key}"
-    return {"base_url": base_url, "headers": headers, "timeout": timeout, "trust_env": False}
+    return {
+        "base_url": base_url,
+        "headers": headers,
+        "timeout": timeout,
+        "limits": LIMITS,
+        # Proxies are for servers elsewhere; one on this machine is not behind them.
+        "trust_env": urlsplit(base_url).hostname not in LOOPBACK,
+    }
 
 
 def arguments(request: Request) -> dict[str, Any]:
