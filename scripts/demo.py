@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -58,7 +59,7 @@ def main() -> int:
                 wait_for_the_end(process)
     except KeyboardInterrupt:
         return INTERRUPTED
-    say(f"Stopped. What happened is kept: {here(ROWEL)} serve --data {data}")
+    say(f"\nStopped. What happened is kept: {here(ROWEL)} serve --data {data}")
     return 0
 
 
@@ -124,7 +125,6 @@ def wait_for_the_end(process: subprocess.Popen[str]) -> None:
     say("\nServing until Ctrl-C.")
     with suppress(KeyboardInterrupt):
         process.wait()
-    print()
 
 
 def heading(text: str) -> None:
@@ -132,11 +132,15 @@ def heading(text: str) -> None:
 
 
 def lines(*pairs: Sequence[str]) -> None:
-    """Names and values below each other."""
+    """Names and values below each other. Long sentences are wrapped, addresses and commands are not."""
     width = max(len(name) for name, _ in pairs)
+    indent = " " * (width + 5)
     for name, value in pairs:
+        wrapped = textwrap.wrap(
+            value, max(30, console.width - len(indent)), break_long_words=False, break_on_hyphens=False
+        )
         console.print(f"   [dim]{name:{width}}[/]  ", end="")
-        say(value)
+        say(f"\n{indent}".join(wrapped))
 
 
 def here(path: Path) -> Path:
@@ -194,7 +198,7 @@ def show_partial_run(client: Client, invoices: Workflow) -> None:
 
 
 def show_batch(client: Client, invoices: Workflow) -> LiveBatch:
-    heading(f"A batch: a run for each of the invoices in {here(INVOICES)}, 10 at a time")
+    heading(f"A batch: a run for each row of {INVOICES.name}, 10 at a time")
     batch = client.batch(invoices.id, INVOICES, mini_batch_size=10)
     watch(batch)
     return batch
@@ -266,7 +270,6 @@ def show_addresses(client: Client, batch: LiveBatch) -> None:
         ("its output file", f"{client.base_url}/of/{batch.run.output_file_id}/download/"),
         ("on the command line", f"{here(ROWEL)} runs --url {client.base_url}"),
     )
-    print()
 
 
 if __name__ == "__main__":
