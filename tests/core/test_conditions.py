@@ -268,7 +268,7 @@ def test_operators_are_read_in_any_case():
 
 def test_an_unknown_operator_is_refused_with_those_there_are():
     with pytest.raises(
-        Invalid, match="operator 'like' is not one of contains, equals, number_equals, .*is_not_empty"
+        Invalid, match=r"operator 'like' is not one of contains, equals, number_equals, .*is_not_empty"
     ):
         Condition("a", "like", 1)
 

@@ -132,7 +132,8 @@ def _validator(
 
 def _describe(error: jsonschema_rs.ValidationError) -> str:
     path = _path(error.instance_path)
-    return f"field {path!r}: {_clip(error.message)}" if path else _clip(error.message)
+    said = "this is not allowed" if error.kind.name == "falseSchema" else _clip(error.message)
+    return f"field {path!r}: {said}" if path else said
 
 
 def _path(parts: Sequence[str | int]) -> str:
