@@ -16,6 +16,8 @@ from rowel import Rowel
 from rowel.api.templates import read_templates
 from rowel.app import find_templates
 from rowel.client import RunPaused
+from rowel.core.parsing import parse_definition
+from rowel.nodes.registry import load_registry
 from tests.support.providers import Call, Providers, Reply
 from tests.support.source import ROOT
 
@@ -120,24 +122,41 @@ async def test_a_ticket_is_sorted_by_the_model(rowel: Rowel, world: Providers) -
     assert "Charged twice" in world.asked[0].user
 
 
-async def test_orders_get_their_amount_in_euros(rowel: Rowel, world: Providers, tmp_path: Path) -> None:
-    def rates(call: Call) -> Reply:
-        return Reply(json={"base": call.query["base"][0], "rates": {"EUR": 0.5}})
-
-    world.on("/latest", rates)
+async def test_orders_get_their_amount_in_euros_and_one_that_cannot_is_an_error_record(
+    rowel: Rowel, world: Providers, tmp_path: Path
+) -> None:
     definition, _ = example("currency-enrichment")
-    for node in definition["nodes"]:
-        if node["id"] == "service":
-            node["config"]["values"]["url"] = world.url
-    orders = EXAMPLES / "currency-enrichment" / "orders.csv"
+    (service,) = [node for node in definition["nodes"] if node["id"] == "service"]
+    service["config"]["values"]["url"] = f"{world.url}/v1"
+    file = EXAMPLES / "currency-enrichment" / "orders.csv"
+    orders = list(csv.DictReader(file.read_text().splitlines()))
+    for order in orders:
+        world.on(f"/v1/{order['date']}", exchange_rate)
     async with rowel:
         workflow = await rowel.workflows.create("orders", definition)
-        batch = await rowel.batch(workflow.id, orders)
-        assert [seen async for seen in batch.progress()][-1].completed == 30
+        batch = await rowel.batch(workflow.id, file)
+        counts = [seen async for seen in batch.progress()][-1]
         lines = (await batch.download(tmp_path / "out.jsonl")).read_text().splitlines()
-    amounts = [float(row["amount"]) for row in csv.DictReader(orders.read_text().splitlines())]
-    found = [json.loads(line)["output_node"]["amount_eur"] for line in lines]
-    assert found == pytest.approx([amount / 2 for amount in amounts], abs=0.011)
+    assert (counts.completed, counts.failed) == (19, 1)
+    for order, line in zip(orders, map(json.loads, lines), strict=True):
+        if order["currency"] == "XXX":
+            assert line["error"] == "Node 'rates' failed: the call was answered with HTTP 404"
+        else:
+            rate = 1 if order["currency"] == "EUR" else 0.5
+            assert line["output_node"]["order"] == order["order"]
+            assert line["output_node"]["amount_eur"] == pytest.approx(
+                float(order["amount"]) * rate, abs=0.011
+            )
+    assert {call.query["base"][0] for call in world.calls} == {order["currency"] for order in orders} - {
+        "EUR"
+    }
+
+
+def exchange_rate(call: Call) -> Reply:
+    """Half a euro for everything that exists."""
+    if call.query["base"] == ["XXX"]:
+        return Reply(status=404, json={"message": "not found"})
+    return Reply(json={"base": call.query["base"][0], "rates": {"EUR": 0.5}})
 
 
 async def test_a_text_is_refined_three_times_each_on_the_last_version(rowel: Rowel, world: Providers) -> None:
@@ -224,3 +243,15 @@ def test_the_server_offers_every_example_as_a_template() -> None:
     assert [template.file_name for template in read_templates(found)] == [
         f"{name}/workflow.json" for name in all_examples()
     ]
+
+
+@pytest.mark.parametrize("name", all_examples())
+def test_an_examples_inputs_and_columns_are_those_that_its_input_node_asks_for(name: str) -> None:
+    definition, fields = example(name)
+    (first, *_) = parse_definition(definition, load_registry()).nodes
+    node = load_registry().build(first)
+    assert node.input_schema is not None
+    assert set(fields) == set(node.input_schema.fields)
+    assert not node.input_problems(fields)
+    for file in (EXAMPLES / name).glob("*.csv"):
+        assert set(file.read_text().splitlines()[0].split(",")) == set(node.input_schema.fields)
