@@ -117,6 +117,8 @@ class Fuse:
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
+        if not self._has_blown.is_set():
+            self._writer.write = self._write  # type: ignore[method-assign]  # as it was
         return self._has_blown.is_set()
 
 

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rowel.core.errors import Conflict, Invalid, RowelError
+from rowel.core.errors import Invalid, RowelError
 from rowel.core.outcomes import Fields
 from rowel.core.records import Batch, Dataset, OutputFile, Run, RunID
 from rowel.core.schemas import Schema
@@ -318,11 +318,7 @@ class BatchMover:
 
     async def _fail(self, reason: str) -> None:
         """End FAILED, with the rows that wait for people: nobody would move them any more."""
-        waiting = await self._house.database.read(lambda connection: runs.open_owned(connection, self.run.id))
-        for row in waiting:
-            if row.owner_id == self.run.id:
-                with suppress(Conflict):
-                    await Cancels(self._house).cancel(row.id, reason)
+        await Cancels(self._house).cancel_owned(self.run, reason)
         end = self._house.now()
         rest = Rest(status=RunStatus.FAILED, message=reason, end_time=end, signals=self.run.signals)
         told = [facts.of_run(self.run, rest.status, reason)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rowel.core.errors import Conflict
 from rowel.core.records import Run
 from rowel.core.status import RunStatus
@@ -48,6 +50,13 @@ class Cancels:
         await self._cancel_late(run, message)
         await wake_owner(self._house, run)
         return await get_run(self._house, run_id)
+
+    async def cancel_owned(self, owner: Run, message: str) -> None:
+        """Cancel what a run owns: it is about to end, and nobody would move the others any more."""
+        for child in await self._owned(owner):
+            if child.owner_id == owner.id:
+                with suppress(Conflict):
+                    await self.cancel(child.id, message)
 
     async def _owned(self, run: Run) -> list[Run]:
         return await self._house.database.read(lambda connection: runs.open_owned(connection, run.id))

@@ -278,6 +278,17 @@ class Progress:
             place.frame.planner.pause(place.node_id)
         self.look_up_from(place.frame)
 
+    def inputs_of_body(self, place: Place) -> Fields:
+        """What the iteration under way of this container's body was given."""
+        results = place.frame.results[place.node_id]
+        node, context, inputs = (
+            place.frame.program.nodes[place.node_id],
+            self.context(place),
+            place.task.inputs or {},
+        )
+        again = run_pure(node.after(inputs, results, context) if results else node.run(inputs, context))
+        return again.inputs if isinstance(again, Expand) else {}
+
     def finish_iteration(self, place: Place, outputs: Fields, output_id: str | None = None) -> None:
         """One iteration of a body (or a child run, with its own output node) has ended: the container goes on."""
         results = place.frame.results.setdefault(place.node_id, [])

@@ -71,15 +71,16 @@ class Restoration:
         ]
         frame.results[node_id] = results[:last]
         level = iterations[last]
-        inner = frame.inner(node_id, last, self._inputs_of_body(frame, node_id, level), self._known(level))
+        inputs = self._inputs_of_body(progress, Place(frame, node_id), level)
+        inner = frame.inner(node_id, last, inputs, self._known(level))
         _fill(inner, level)
         self.reopen(progress, inner)
         progress.look_up_from(inner)
 
-    def _inputs_of_body(self, frame: Frame, node_id: str, level: Mapping[str, Task]) -> Fields:
-        input_id = frame.program.inner[node_id].graph.input_id
-        task = level.get(input_id or "")
-        return (task.inputs if task is not None else None) or {}
+    def _inputs_of_body(self, progress: Progress, place: Place, level: Mapping[str, Task]) -> Fields:
+        """What the body's input node was given; where it is not in the store yet, the container says it again."""
+        task = level.get(place.frame.program.inner[place.node_id].input_id)
+        return progress.inputs_of_body(place) if task is None else task.inputs or {}
 
     def _has_body(self, frame: Frame, node_id: str) -> bool:
         return f"{frame.path(node_id)}.0." in self._levels

@@ -12,10 +12,12 @@ from rowel.core.status import RunStatus, TaskStatus
 from rowel.engine import facts
 from rowel.engine.batch import BatchMover
 from rowel.engine.batches import Batches
+from rowel.engine.cancels import Cancels
 from rowel.engine.dispatch import Mover
 from rowel.engine.house import House
 from rowel.engine.owners import wake_owner
 from rowel.engine.progress import Answer
+from rowel.engine.reads import find_run
 from rowel.engine.restore import Restoration, first_reason
 from rowel.engine.runner import Means, News, Runner
 from rowel.store import pauses, runs, workflows
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How often a run is taken over before it is held responsible for the crashes. Resting in PAUSED starts anew.
+#: How often a run is taken over before it is held responsible for the crashes. Resting and every COMPLETED task start
+#: anew; a run that others work for is not held responsible before they are.
 MAX_RECOVERIES = 20
 
 Found = tuple[Run, Version, list[Task], list[Pause], Batch | None]
@@ -73,10 +76,14 @@ class Takeovers:
             self._house.publish(run_id, taken.seq, told)
         found = await self._house.database.read(lambda connection: _read(connection, run_id))
         run = found[0]
-        if run.recoveries > MAX_RECOVERIES:
+        if run.recoveries > MAX_RECOVERIES and not await self._has_workers(run):
             await self._give_up(run)
             return None
         return found
+
+    async def _has_workers(self, run: Run) -> bool:
+        owned = await self._house.database.read(lambda connection: runs.open_owned(connection, run.id))
+        return any(child.has_work for child in owned)
 
     async def _give_up(self, run: Run) -> None:
         message = (
@@ -84,6 +91,12 @@ class Takeovers:
             "it is not tried again."
         )
         log.error("run %s: %s", run.id, message)
+        await self._fail(run, message)
+
+    async def _fail(self, run: Run, message: str) -> None:
+        """End a run from outside, with what it owns."""
+        await Cancels(self._house).cancel_owned(run, message)
+        run = await find_run(self._house, run.id)
         rest = Rest(status=RunStatus.FAILED, message=message, end_time=self._house.now(), signals=run.signals)
         told = [facts.of_run(run, rest.status, message)]
         seq = await self._house.journal.rest(run, Changes(facts=told), rest)
@@ -95,15 +108,7 @@ class Takeovers:
         try:
             job = await self._batches.job(run)
         except NotFound as error:
-            rest = Rest(
-                status=RunStatus.FAILED,
-                message=f"The batch could not go on: {error.message}",
-                end_time=self._house.now(),
-                signals=run.signals,
-            )
-            await self._house.journal.rest(
-                run, Changes(facts=[facts.of_run(run, rest.status, rest.message)]), rest
-            )
+            await self._fail(run, f"The batch could not go on: {error.message}")
             return None
         return BatchMover(self._house, self._means, job, self.take_row)
 

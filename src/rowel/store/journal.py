@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from rowel.core.records import Batch, OutputFile, Pause, PauseID, Run, RunID, Task
-from rowel.core.status import EventKind, PauseAction, RunStatus
+from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
 from rowel.store import rows
 from rowel.store.dialect import Result
 from rowel.store.statements import Step
@@ -122,10 +122,16 @@ class Journal:
 
     async def advance(self, run: Run, changes: Changes, status: RunStatus | None = None) -> int | None:
         """Write what became of tasks while the run goes on (with `status`: as this). Return the newest event's
-        number, or None where the run has another owner or has ended."""
+        number, or None where the run has another owner or has ended. A COMPLETED task counts recoveries anew."""
         stamp = self._writer.next_stamp()
         guard = self._sql.advance if status is None else self._sql.work_again
-        values = {"run_id": run.id, "epoch": run.epoch, "events": len(changes.facts), "stamp": stamp}
+        values = {
+            "run_id": run.id,
+            "epoch": run.epoch,
+            "events": len(changes.facts),
+            "stamp": stamp,
+            "is_stuck": int(all(task.status is not TaskStatus.COMPLETED for task in changes.tasks)),
+        }
         steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes)]
         if status is not None:
             steps += self._tell_owner(run, status, stamp)

@@ -108,9 +108,10 @@ class Transitions:
         self.insert_owned_run = self._insert(runs, _owner_lives(), unless_there=True)
         mine = (runs.c.id == word("run_id"), runs.c.epoch == number("epoch"), _is_open())
         moved = {"seq": runs.c.seq + number("events"), "stamp": number("stamp")}
-        self.advance = self._compiled(update(runs).where(*mine).values(moved).returning(runs.c.seq))
+        counted = {**moved, "recoveries": runs.c.recoveries * number("is_stuck")}
+        self.advance = self._compiled(update(runs).where(*mine).values(counted).returning(runs.c.seq))
         self.work_again = self._compiled(
-            update(runs).where(*mine).values({**moved, "status": word("status")}).returning(runs.c.seq)
+            update(runs).where(*mine).values({**counted, "status": word("status")}).returning(runs.c.seq)
         )
         ended = {
             **moved,
@@ -132,7 +133,10 @@ class Transitions:
                 {
                     **moved,
                     "epoch": runs.c.epoch + 1,
-                    "recoveries": runs.c.recoveries + 1,
+                    "recoveries": case(
+                        (runs.c.status == RunStatus.PENDING.value, runs.c.recoveries),
+                        else_=runs.c.recoveries + 1,
+                    ),
                     "status": case(
                         (runs.c.status == RunStatus.PENDING.value, RunStatus.RUNNING.value),
                         else_=runs.c.status,
@@ -260,10 +264,11 @@ class Transitions:
                 (RunStatus.CANCELED, batches.c.canceled),
             )
         }
+        rests = runs.c.has_work == 0
         self.wake_batch = self._compiled(
             update(runs)
-            .where(runs.c.id == word("owner_id"), runs.c.has_work == 0, _is_open(), _stamped())
-            .values({"has_work": 1, "signals": runs.c.signals + 1})
+            .where(runs.c.id == word("owner_id"), rests | (runs.c.recoveries > 0), _is_open(), _stamped())
+            .values({"has_work": 1, "signals": runs.c.signals + 1 - runs.c.has_work, "recoveries": 0})
         )
         self.cancel_rows = self._compiled(
             update(batches)
