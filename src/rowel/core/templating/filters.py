@@ -5,7 +5,7 @@ Left out: `random` (a replay must give the same), `pprint`, `attr`, `xmlattr`, `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, cast
 
 from jinja2 import filters as jinja
@@ -116,8 +116,8 @@ _WITH_CONTEXT = _from_jinja("map", "reject", "rejectattr", "select", "selectattr
 _SHALLOW = frozenset(
     ("batch", "count", "d", "default", "first", "items", "last", "length", "list", "reverse", "safe", "slice")
 ).union(_WITH_CONTEXT)
-#: These go through a text character by character.
-_BY_CHARACTER = frozenset(("max", "min", "unique"))
+#: These call something for every item, or character.
+_BY_ITEM = frozenset(("dictsort", "groupby", "max", "min", "sort", "sum", "unique"))
 
 Leading = Callable[[Context], tuple[Any, ...]]
 
@@ -135,7 +135,7 @@ def _metered(function: Function, leading: Leading, name: str) -> Function:
         pay = meter.read if name in _SHALLOW else meter.walk
         for argument in (*arguments, *named.values()):
             pay(argument)
-        if name in _BY_CHARACTER and isinstance(arguments[0], str):
+        if name in _BY_ITEM and isinstance(arguments[0], Sized):
             meter.spend(len(arguments[0]))
         return meter.admit(function(*leading(context), *arguments, **named))
 
