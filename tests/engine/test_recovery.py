@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 import rowel.engine.runner
+import rowel.engine.takeovers
 from rowel.core.errors import NodeFailed
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.engine.takeovers import MAX_RECOVERIES
@@ -15,6 +16,7 @@ from tests.support.flows import child, coalesce, flow, given, human, loop, merge
 from tests.support.house import Fuse, rested, save, statuses, still, task_at, text_of, upload
 
 APPROVE = PauseAction.APPROVE
+FEW = 3
 BODY = flow("start>add add>end", end=output(count="add.count"))
 COUNTED = {"input_map": {"count": "start.count"}}
 
@@ -310,6 +312,12 @@ async def test_retries_go_on_where_they_were(house, stage):
     assert (await rested(engine, run.run.id)).outputs["bad"] == {"x": 1}
 
 
+@pytest.fixture
+def few_recoveries(monkeypatch):
+    """Runs are given up sooner: every restart takes its time."""
+    monkeypatch.setattr(rowel.engine.takeovers, "MAX_RECOVERIES", FEW)
+
+
 async def crash_often(house, stage, engine, node, times):
     for attempt in range(1, times + 1):
         await stage.begun(node, times=attempt)
@@ -333,14 +341,14 @@ async def test_a_run_that_ends_its_server_each_time_is_given_up_with_a_message(h
     assert (await engine.get_run(other.run.id)).run.status is RunStatus.PAUSED
 
 
-async def test_a_run_that_waits_for_a_child_hears_that_the_child_was_given_up(house, stage):
+async def test_a_run_that_waits_for_a_child_hears_that_the_child_was_given_up(house, stage, few_recoveries):
     engine = await house.open()
     stage.hold("a")
     part = await save(engine, flow("start>a a>end"), "part")
     run = await engine.start(
         await save(engine, flow("start>sub", sub=child(part, on_error="continue"))), None
     )
-    engine = await crash_often(house, stage, engine, "a", MAX_RECOVERIES + 1)
+    engine = await crash_often(house, stage, engine, "a", FEW + 1)
 
     await still(engine)
 
@@ -349,7 +357,7 @@ async def test_a_run_that_waits_for_a_child_hears_that_the_child_was_given_up(ho
     assert (await engine.get_run(run.run.id)).run.status.is_final
 
 
-async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage):
+async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage, few_recoveries):
     engine = await house.open()
     stage.hold("killer")
     definition = flow(
@@ -360,28 +368,28 @@ async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage):
     dataset = await upload(engine, "n\n1\n0\n0\n")
     batch = await engine.start_batch(await save(engine, definition), dataset.id, 1)
 
-    engine = await crash_often(house, stage, engine, "killer", MAX_RECOVERIES + 1)
+    engine = await crash_often(house, stage, engine, "killer", FEW + 1)
     view = await rested(engine, batch.run.id)
 
     assert view.run.status is RunStatus.COMPLETED
     assert view.run.message == "2 of 3 rows completed, 1 failed."
-    assert f"{MAX_RECOVERIES} times" in (await text_of(engine, view.run.output_file_id)).splitlines()[0]
+    assert f"{FEW} times" in (await text_of(engine, view.run.output_file_id)).splitlines()[0]
 
 
-async def test_a_run_that_makes_progress_may_be_taken_up_as_often_as_it_takes(house, stage):
+async def test_a_run_that_makes_progress_may_be_taken_up_as_often_as_it_takes(house, stage, few_recoveries):
     engine = await house.open()
     stage.hold("add")
     run = await engine.start(
-        await save(engine, flow("start>loop", loop=loop(BODY, MAX_RECOVERIES + 5, **COUNTED))),
+        await save(engine, flow("start>loop", loop=loop(BODY, FEW + 5, **COUNTED))),
         {"start": {"count": 0}},
     )
-    for number in range(MAX_RECOVERIES + 4):
+    for number in range(FEW + 4):
         await stage.begun("add", times=2 * number + 1)
         engine = await house.restart(engine)
         await stage.begun("add", times=2 * number + 2)
         stage.let_go("add")
         stage.hold("add")
-    await stage.begun("add", times=2 * MAX_RECOVERIES + 9)
+    await stage.begun("add", times=2 * FEW + 9)
     stage.let_go("add")
 
     assert (await rested(engine, run.run.id)).run.status is RunStatus.COMPLETED

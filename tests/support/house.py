@@ -6,23 +6,36 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rowel.core.records import Dataset, Event, Task
 from rowel.core.status import RunStatus, TaskStatus
+from rowel.engine import compose
 from rowel.engine.clock import Clock
-from rowel.engine.compose import build_engine
 from rowel.engine.engine import Engine
 from rowel.engine.views import RunView
 from rowel.files.store import FileStore
 from rowel.files.uploads import StoredBlobs
 from rowel.nodes import builtin
 from rowel.nodes.registry import Registry, find_builtin_types
+from rowel.store.dialect import Dialect
+from rowel.store.transitions import Transitions
 from tests.support.contexts import make_services
 from tests.support.fake_nodes import Stage
 from tests.support.streams import stream
 
 #: Seconds after which a test that waits for an engine fails.
 PATIENCE_S = 30.0
+
+
+_COMPILED: dict[type[Dialect], Transitions] = {}
+
+
+def _transitions(dialect: Dialect) -> Transitions:
+    """A dialect's statements. To compile them takes longer than most tests, so it is done once."""
+    if type(dialect) not in _COMPILED:
+        _COMPILED[type(dialect)] = Transitions(dialect)
+    return _COMPILED[type(dialect)]
 
 
 class House:
@@ -37,14 +50,15 @@ class House:
 
     async def open(self, **options: Any) -> Engine:
         """Open one more engine; the one before it must have ended."""
-        engine = build_engine(
-            self.data,
-            database_url=self._database_url,
-            services=make_services(blobs=StoredBlobs(FileStore(str(self.data / "files")))),
-            registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
-            clock=self.clock,
-            **options,
-        )
+        with patch.object(compose, "Transitions", _transitions):
+            engine = compose.build_engine(
+                self.data,
+                database_url=self._database_url,
+                services=make_services(blobs=StoredBlobs(FileStore(str(self.data / "files")))),
+                registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
+                clock=self.clock,
+                **options,
+            )
         await engine.open()
         self._open.append(engine)
         return engine
