@@ -71,11 +71,11 @@ def refusal(error: RowelError) -> Response:
         ]
     retry_after_s = getattr(error, "retry_after_s", None)
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else None
-    return answer(content, status_of(error), headers)
+    return answer(content, status_of(type(error)), headers)
 
 
-def status_of(error: RowelError) -> int:
-    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+def status_of(kind: type[RowelError]) -> int:
+    return next(STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES)
 
 
 def mistake(message: str, *place: str | int, kind: str = "value_error") -> RequestValidationError:

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from rowel.api.errors import mistake
 from rowel.api.options import options_of
 from rowel.api.routes import EngineOf, resource
-from rowel.api.streams import coalesced, frame, kept_alive
+from rowel.api.streams import close, coalesced, frame, kept_alive
 from rowel.core.records import Event
 
 router = resource("events")
@@ -60,13 +60,19 @@ def _number(text: str | None, *place: str) -> int:
 
 
 async def _run_frames(run_id: str, events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    async for event in events:
-        yield frame(event.kind, {"run_id": run_id, **event.body}, event.number)
+    try:
+        async for event in events:
+            yield frame(event.kind, {"run_id": run_id, **event.body}, event.number)
+    finally:
+        await close(events)
 
 
 async def _all_frames(events: AsyncIterator[tuple[str, Event]]) -> AsyncIterator[bytes]:
-    async for run_id, event in events:
-        yield frame(event.kind, {"run_id": run_id, **event.body})
+    try:
+        async for run_id, event in events:
+            yield frame(event.kind, {"run_id": run_id, **event.body})
+    finally:
+        await close(events)
 
 
 def _stream(request: Request, frames: AsyncIterator[bytes]) -> Response:

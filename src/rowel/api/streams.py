@@ -41,8 +41,7 @@ async def kept_alive(
         return
     finally:
         await _let_go(closed, following)
-        if isinstance(frames, AsyncGenerator):
-            await frames.aclose()
+        await close(frames)
 
 
 async def coalesced(
@@ -63,6 +62,7 @@ async def coalesced(
             await asyncio.sleep(each_s)
     finally:
         await _let_go(collecting)
+        await close(events)
 
 
 async def _collect(
@@ -76,6 +76,12 @@ async def _collect(
         if len(waiting) > BACKLOG:
             waiting.pop(next(iter(waiting)))
         arrived.set()
+
+
+async def close(stream: AsyncIterator[Any]) -> None:
+    """Let what a stream holds go now, and not when it is collected."""
+    if isinstance(stream, AsyncGenerator):
+        await stream.aclose()
 
 
 async def _let_go(*tasks: asyncio.Future[Any]) -> None:
