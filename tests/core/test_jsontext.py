@@ -218,12 +218,6 @@ def test_what_is_no_name_is_refused_with_the_reason(text, message):
     assert caught.value.message == message
 
 
-def test_lines_and_tabs_pass_where_they_are_allowed_and_nothing_else():
-    assert check_text("a\n\tb\r\n", "the comment", 100, lines=True) == "a\n\tb\r\n"
-    with pytest.raises(Invalid, match=r"U\+0000"):
-        check_text("a\n\0", "the comment", 100, lines=True)
-
-
 @pytest.mark.parametrize(
     ("value", "word"),
     [

@@ -21,7 +21,6 @@ MAX_DIGITS = 4300
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]|[0-9]+', re.DOTALL)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
@@ -67,18 +66,17 @@ def depth(value: Any) -> int:
     return levels
 
 
-def check_text(value: Any, what: str, limit: int, *, lines: bool = False) -> str:
+def check_text(value: Any, what: str, limit: int) -> str:
     """Return `value` if it is fit to be a name: text of at most `limit` characters that can be shown and stored.
 
-    `what` names it in the message. `lines` allows tabs and line breaks. Raises `Invalid` for anything but text, and
-    for control characters (NUL first of all) and lone surrogates in it. Empty text passes.
+    `what` names it in the message. Raises `Invalid` for anything but text, and for control characters (NUL first of
+    all) and lone surrogates in it. Empty text passes.
     """
     if not isinstance(value, str):
         raise Invalid(f"{what} must be text, not {kind(value)}")
     if len(value) > limit:
         raise Invalid(f"{what} has {len(value):,} characters; the limit is {limit:,}")
-    found = (_CONTROL_BUT_LINES if lines else _CONTROL).search(value)
-    if found:
+    if found := _CONTROL.search(value):
         raise Invalid(
             f"{what} contains the control character U+{ord(found[0]):04X} at position {found.start()}"
         )
