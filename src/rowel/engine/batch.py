@@ -148,12 +148,15 @@ class BatchMover:
         """Wait until another row may begin. False where none may any more."""
         while True:
             await self._gate.wait()
-            if self._is_stopped or self._is_draining:
+            if not self._may_begin():
                 return False
             await self._take_up_resumed()
             if len(self._rows) < self._batch.window:
                 return True
             await self._wait()
+
+    def _may_begin(self) -> bool:
+        return not (self._is_stopped or self._is_draining)
 
     async def _wait(self) -> None:
         if not (self._is_poked or self._is_stopped):
@@ -166,7 +169,7 @@ class BatchMover:
         if self._is_poked:
             self._is_poked = False
             await self._find_resumed()
-        while self._resumed and len(self._rows) < self._batch.window and not self._is_stopped:
+        while self._resumed and len(self._rows) < self._batch.window and self._may_begin():
             await self._work_again()
             run_id = self._resumed.popleft()
             self._go(run_id, self._move_taken(run_id))

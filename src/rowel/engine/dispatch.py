@@ -173,6 +173,8 @@ class LocalDispatch:
         if run_id in self._poked:
             self._poked.discard(run_id)
             mover.poke()
+        if self._is_draining:
+            mover.drain()
 
     async def _move(self, run_id: RunID, mover: Mover | None, *, takes_slot: bool) -> None:
         run: Run | None = None

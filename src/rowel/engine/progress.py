@@ -102,10 +102,15 @@ class Progress:
     def status(self) -> RunStatus:
         return self.root.planner.status
 
-    def run_ahead(self, limit: int) -> None:
-        """Begin the nodes that are ready. Pure ones run now, with what they make ready, up to `limit` records."""
+    def run_ahead(self, limit: int, *, only_pure: bool = False) -> None:
+        """Begin the nodes that are ready. Pure ones run now, with what they make ready, up to `limit` records.
+
+        With `only_pure` the others are left for whoever takes the run up next.
+        """
         while self.ready and self.size < limit:
-            self._begin(self.ready.popleft())
+            place = self.ready.popleft()
+            if not only_pure or place.frame.program.traits[place.node_id].pure:
+                self._begin(place)
 
     def _begin(self, place: Place) -> None:
         frame, node_id = place

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from rowel.core.outcomes import Failure, Outcome, StartChild
 from rowel.core.records import Run
@@ -67,6 +67,8 @@ class Runner:
         self._means = means
         self._is_new = is_new
         self._running: dict[str, asyncio.Task[None]] = {}
+        #: Those of the running that only wait for a retry's time.
+        self._sleepers: set[asyncio.Task[None]] = set()
         self._happened: deque[tuple[Place, Outcome]] = deque()
         self._news = asyncio.Event()
         self._is_poked = False
@@ -80,7 +82,7 @@ class Runner:
         try:
             while not self._is_stopped:
                 self._take_in()
-                self.progress.run_ahead(GROUP_SIZE)
+                self.progress.run_ahead(GROUP_SIZE, only_pure=self._is_draining)
                 if not await self._write() or not self._is_moving():
                     break
                 self._launch()
@@ -111,8 +113,10 @@ class Runner:
         self._news.set()
 
     def drain(self) -> None:
-        """Start no more tasks; end when the running ones have ended."""
+        """Start no more tasks with effects; end when the running ones have ended."""
         self._is_draining = True
+        for sleeper in self._sleepers:
+            sleeper.cancel()
         self._news.set()
 
     async def _end_tasks(self) -> None:
@@ -143,12 +147,15 @@ class Runner:
             progress.waiting[place.path] = place
             self._spawn(place.path, self._call_child(place, wish))
         for place, moment in _taken(progress.sleeping):
-            self._spawn(place.path, self._sleep(place, moment))
+            sleeper = self._spawn(place.path, self._sleep(place, moment))
+            self._sleepers.add(sleeper)
+            sleeper.add_done_callback(self._sleepers.discard)
 
-    def _spawn(self, path: str, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, path: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._running[path] = task
         task.add_done_callback(lambda done: self._forget(path, done))
+        return task
 
     def _forget(self, path: str, task: asyncio.Task[None]) -> None:
         if self._running.get(path) is task:
