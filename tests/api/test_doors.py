@@ -11,7 +11,11 @@ from rowel.api.doors import LOOPBACK, Doors
 
 def client(hosts: frozenset[str] | None) -> httpx.AsyncClient:
     app = FastAPI()
-    app.add_api_route("/", dict[str, str], methods=["GET", "POST"])
+
+    async def welcome() -> None:
+        return
+
+    app.add_api_route("/", welcome, methods=["GET", "POST"])
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=Doors(app, hosts)), base_url="http://localhost"
     )
