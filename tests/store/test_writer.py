@@ -1,0 +1,189 @@
+"""The one writer: groups together in one commit, each with its own answer, whatever the store does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam
+
+from rowel.core.errors import Unavailable
+from rowel.store import writer as writer_module
+from rowel.store.database import Database
+from rowel.store.statements import Statement, compile_statement
+from rowel.store.tables import writers
+from rowel.store.writer import Writer
+from tests.support.faults import FaultyDialect
+
+Opened = tuple[Writer, FaultyDialect, Statement]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "RETRY_DELAYS_S", (0.001,))
+
+
+@pytest.fixture
+async def open_writer(database_url: str) -> AsyncIterator[Callable[..., Opened]]:
+    """Makes a writer on a database that fails by plan, and a statement that inserts a row once."""
+    database = Database(database_url)
+    opened: list[Writer] = []
+
+    def make(*plan: str) -> Opened:
+        dialect = FaultyDialect(database.dialect, *plan)
+        insert = dialect.insert(writers).values(id=bindparam("id", ""), n=bindparam("n", 0))
+        opened.append(Writer(dialect))
+        return opened[-1], dialect, compile_statement(insert, dialect.sql)
+
+    yield make
+    for one in opened:
+        await one.close()
+    await database.close()
+
+
+async def rows(database_url: str) -> dict[str, int]:
+    """What the test's statements wrote; writers mark their commits in the same table by random ids."""
+    database = Database(database_url)
+    found = await database.read(lambda connection: list(connection.execute(writers.select())))
+    await database.close()
+    return {row.id: row.n for row in found if row.id.startswith("t")}
+
+
+async def test_what_arrives_together_is_committed_together(database_url: str, open_writer: Any) -> None:
+    writer, dialect, insert = open_writer()
+    await asyncio.gather(*[writer.write([insert.bind({"id": f"t{n}", "n": n})]) for n in range(100)])
+    assert dialect.commits <= 2
+    assert await rows(database_url) == {f"t{n}": n for n in range(100)}
+
+
+async def test_each_hears_its_own_results(open_writer: Any) -> None:
+    writer, _, insert = open_writer()
+    answers = await asyncio.gather(
+        writer.write([insert.bind({"id": "ta", "n": 1}), insert.bind({"id": "tb", "n": 1})]),
+        writer.write([insert.bind({"id": "tc", "n": 1})]),
+    )
+    assert answers == [[1, 1], [1]]
+
+
+@pytest.mark.parametrize("bad", [{"id": "t1", "n": 1}, {"id": "t\ud800", "n": 1}, {"id": "tx", "n": 2**80}])
+async def test_one_groups_bad_data_takes_no_other_with_it(
+    database_url: str, open_writer: Any, bad: Any
+) -> None:
+    writer, _, insert = open_writer()
+    groups = [
+        [insert.bind({"id": "t1", "n": 1})],
+        [insert.bind({"id": "t2", "n": 2}), insert.bind(bad)],
+        [insert.bind({"id": "t3", "n": 3})],
+    ]
+    answers = await asyncio.gather(*[writer.write(group) for group in groups], return_exceptions=True)
+    assert answers[0] == [1]
+    assert isinstance(answers[1], Exception)
+    assert not isinstance(answers[1], Unavailable)
+    assert answers[2] == [1]
+    assert await rows(database_url) == {"t1": 1, "t3": 3}
+    assert writer.trouble is None
+
+
+@pytest.mark.parametrize("moment", ["connect", "begin", "run", "commit"])
+async def test_a_store_in_trouble_refuses_and_writes_nothing(
+    database_url: str, open_writer: Any, moment: str
+) -> None:
+    writer, _, insert = open_writer(moment)
+    with pytest.raises(Unavailable):
+        await writer.write([insert.bind({"id": "t1", "n": 1})])
+    assert writer.trouble is not None
+    assert await rows(database_url) == {}
+    assert await writer.write([insert.bind({"id": "t2", "n": 2})]) == [1]
+    assert writer.trouble is None
+    assert await rows(database_url) == {"t2": 2}
+
+
+@pytest.mark.parametrize("moment", ["connect", "begin", "run", "commit"])
+@pytest.mark.parametrize("times", [1, 5])
+async def test_what_must_be_written_is_tried_until_the_store_is_back(
+    database_url: str, open_writer: Any, moment: str, times: int
+) -> None:
+    writer, dialect, insert = open_writer(*[moment] * times)
+    assert await writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True) == [1]
+    assert dialect.plan == []
+    assert writer.trouble is None
+    assert await rows(database_url) == {"t1": 1}
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize("lost_looks", [0, 1, 3])
+async def test_a_commit_whose_answer_was_lost_is_looked_up_and_never_repeated(
+    database_url: str, open_writer: Any, persistent: bool, lost_looks: int
+) -> None:
+    writer, _, insert = open_writer("after commit", *["look"] * lost_looks)
+    steps = [insert.bind({"id": "t1", "n": 1})]
+    if lost_looks and not persistent:
+        with pytest.raises(Unavailable):
+            await writer.write(steps)
+    else:
+        assert await writer.write(steps, persistent=persistent) == [1]
+    assert await rows(database_url) == {"t1": 1}
+    assert await writer.write([insert.bind({"id": "t2", "n": 2})], persistent=True) == [1]
+    assert await rows(database_url) == {"t1": 1, "t2": 2}
+
+
+async def test_a_commit_that_was_lost_before_it_landed_is_repeated(
+    database_url: str, open_writer: Any
+) -> None:
+    writer, _, insert = open_writer("commit", "look", "look")
+    assert await writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True) == [1]
+    assert await rows(database_url) == {"t1": 1}
+
+
+async def test_order_is_kept_over_trouble(database_url: str, open_writer: Any) -> None:
+    writer, _, insert = open_writer("run", "run")
+    first = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True))
+    again = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 2})], persistent=True))
+    assert await first == [1]
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        await again
+    assert await rows(database_url) == {"t1": 1}
+
+
+async def test_closing_writes_what_is_queued(database_url: str, open_writer: Any) -> None:
+    writer, _, insert = open_writer()
+    writes = [asyncio.ensure_future(writer.write([insert.bind({"id": f"t{n}", "n": n})])) for n in range(20)]
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await asyncio.gather(*writes) == [[1]] * 20
+    assert len(await rows(database_url)) == 20
+
+
+async def test_closing_gives_up_what_the_store_does_not_take(open_writer: Any) -> None:
+    writer, _, insert = open_writer(*["run"] * 1000)
+    write = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True))
+    await asyncio.sleep(0.02)
+    await writer.close()
+    with pytest.raises(Unavailable):
+        await write
+
+
+async def test_a_connection_that_the_server_cuts_is_opened_again(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    writer = database.writer
+    insert = compile_statement(
+        database.dialect.insert(writers).values(id=bindparam("id", ""), n=bindparam("n", 0)),
+        database.dialect.sql,
+    )
+    await writer.write([insert.bind({"id": "t1", "n": 1})])
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    await database.read(lambda connection: connection.exec_driver_sql(cut).all())
+    assert await writer.write([insert.bind({"id": "t2", "n": 2})], persistent=True) == [1]
+    assert writer.trouble is None
+    await database.close()
+    assert await rows(postgres_url) == {"t1": 1, "t2": 2}
+
+
+async def test_every_stamp_is_another(open_writer: Any) -> None:
+    writer, _, _ = open_writer()
+    other, _, _ = open_writer()
+    stamps = [one.next_stamp() for one in (writer, other) for _ in range(1000)]
+    assert len(set(stamps)) == 2000
+    assert max(stamps) < 2**63
