@@ -85,7 +85,8 @@ def _moment(text: Any, of_day: time) -> datetime:
         if not _MOMENT.fullmatch(text):
             raise ValueError(text)
         # A plus that was not escaped arrives as a space.
-        found = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", text) if len(text) > 19 else text)
+        escaped = re.sub(r" (?=\d\d:?\d\d$)", "+", text) if len(text) > 19 else text
+        found = datetime.fromisoformat(escaped.upper())
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a date or a time of RFC 3339, such as 2026-01-31T12:00:00Z") from None
