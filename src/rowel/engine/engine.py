@@ -58,6 +58,7 @@ class Engine:
         if self._lock is not None:
             self._lock.acquire(url)
         try:
+            self._house.database.hold()
             self._house.database.migrate()
             await self._timers.take_up_runs()
             self._timers.start()

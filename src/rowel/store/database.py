@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
+from rowel.core.errors import Conflict
 from rowel.store.dialect import dialect_of
 from rowel.store.writer import Writer
 
@@ -26,6 +27,7 @@ class Database:
         self.dialect = dialect_of(url)
         self.engine = self.dialect.engine()
         self.writer = Writer(self.dialect)
+        self._held: Any = None
         self._readers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="rowel-read")
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -36,6 +38,16 @@ class Database:
         """Run `query` here and now; for what is known to be small."""
         with self.engine.connect() as connection:
             return query(connection)
+
+    def hold(self) -> None:
+        """Take the database for this engine until `close`. Raises `Conflict` where another engine works on it."""
+        self._held = self.dialect.hold()
+        if self._held is None:
+            raise Conflict(
+                "Another Rowel server works on this database. Stop it first: several servers on one database "
+                "are not possible yet.",
+                "database_in_use",
+            )
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision; whoever else does it at the same time waits. Blocks."""
@@ -57,3 +69,5 @@ class Database:
         await self.writer.close()
         self._readers.shutdown(wait=True)
         self.engine.dispose()
+        if self._held is not None:
+            self._held.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine, create_engine, event, func, select
@@ -17,6 +17,9 @@ from rowel.store.statements import Step
 
 #: Keeps migrations of one Postgres database apart.
 MIGRATION_LOCK = 0x726F77656C
+#: The advisory lock of the one engine that works on a database.
+ENGINE_LOCK = 0x526F77656C
+
 
 #: What libpq is told unless the URL says otherwise: how long a lost server may go unnoticed, in seconds.
 PATIENCE = {
@@ -60,6 +63,9 @@ class Dialect(Protocol):
 
     def migration(self, engine: Engine) -> AbstractContextManager[SQLConnection]:
         """A transaction for migrations; nobody else migrates meanwhile."""
+
+    def hold(self) -> Any | None:
+        """Hold the database for one engine until the answer is closed. None where another one holds it."""
 
     def connect(self) -> Connection:
         """A connection for the writer."""
@@ -106,6 +112,10 @@ class SQLite:
     def migration(self, engine: Engine) -> Iterator[SQLConnection]:
         with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             yield connection
+
+    def hold(self) -> Any | None:
+        # The data directory has a lock of its own, so here is nothing to let go of.
+        return ExitStack()
 
     def connect(self) -> Connection:
         connection = sqlite3.connect(
@@ -200,6 +210,14 @@ class Postgres:
         with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             yield connection
+
+    def hold(self) -> Any | None:
+        connection = self._connect()
+        connection.autocommit = True
+        if connection.execute("SELECT pg_try_advisory_lock(%s)", (ENGINE_LOCK,)).fetchone()[0]:
+            return connection
+        connection.close()
+        return None
 
     def connect(self) -> Connection:
         connection = self._connect()
