@@ -32,8 +32,8 @@ demo: setup ## See Rowel at work
 	$(BIN)/python scripts/demo.py
 
 lock: ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
-	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 
 clean: ## Remove what was built and what tools remember
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
