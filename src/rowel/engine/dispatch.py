@@ -145,7 +145,10 @@ class LocalDispatch:
     async def close(self) -> None:
         """Start nothing more, let running tasks end within the grace, then interrupt them. Runs stay open."""
         self._is_draining = True
-        self._queue.clear()
+        while self._queue:
+            run_id, _ = self._queue.popleft()
+            self._queued.discard(run_id)
+            self._resolve(run_id, None, None)
         for mover in list(self._live.values()):
             mover.drain()
         if self._work:

@@ -66,6 +66,10 @@ class Runner:
         self.progress = Progress(run, root, means.services, means.clock)
         self._means = means
         self._is_new = is_new
+        #: Set once the run is in the store.
+        self.kept = asyncio.Event()
+        if not is_new:
+            self.kept.set()
         self._running: dict[str, asyncio.Task[None]] = {}
         #: Those of the running that only wait for a retry's time.
         self._sleepers: set[asyncio.Task[None]] = set()
@@ -232,6 +236,7 @@ class Runner:
         if not await self._means.journal.begin(run, changes, persistent=run.row_index is not None):
             return False
         self._is_new = False
+        self.kept.set()
         self._landed(run, len(told), told)
         return True
 

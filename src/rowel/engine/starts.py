@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rowel.core import jsontext
-from rowel.core.errors import Invalid, InvalidInputs, NotFound
+from rowel.core.errors import Invalid, InvalidInputs, NotFound, Unavailable
 from rowel.core.outcomes import Fields, StartChild
 from rowel.core.records import Run, RunID, Task
 from rowel.core.status import RunStatus, RunType, TaskStatus
@@ -199,6 +199,13 @@ class Starts:
                 await self._accept(run, pinned)
             run = await asyncio.wait_for(asyncio.shield(rested), timeout_s)
         except TimeoutError:
+            if runner is not None:
+                await _settled(runner.kept, rested)
+            return await get_run(self._house, run.id)
+        except Unavailable:
+            if runner is not None:
+                raise
+            # It was accepted, and the process ends before its turn has come.
             return await get_run(self._house, run.id)
         finally:
             dispatch.forget(run.id, rested)
@@ -211,6 +218,18 @@ class Starts:
         runner = Runner(self.means, run, frame, is_new=is_new)
         runner.progress.open(frame)
         return runner
+
+
+async def _settled(kept: asyncio.Event, rested: asyncio.Future[Run]) -> None:
+    """Wait until a run is in the store. Raises what kept it from getting there."""
+    keeping = asyncio.ensure_future(kept.wait())
+    try:
+        either: set[asyncio.Future[Any]] = {keeping, rested}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        keeping.cancel()
+    if rested.done():
+        rested.result()
 
 
 #: How deep runs may start runs.
