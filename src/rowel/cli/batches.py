@@ -37,9 +37,9 @@ def batch(
         found = find_workflow(client, workflow)
         live = client.batch(found.id, dataset, mini_batch_size=at_a_time)
         if follow and not live.run.status.is_resting:
-            if not as_json:
-                say(f"Batch {live.id} has started.")
             with left_running("batch", live.id, url):
+                if not as_json:
+                    say(f"Batch {live.id} has started.")
                 watch(live, quiet=as_json)
         seen = live.refresh()
     if as_json:
