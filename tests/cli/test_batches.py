@@ -44,6 +44,7 @@ def test_a_batch_runs_to_its_end_and_counts_its_rows(rowel: Commands, halves: st
     ended = rowel("batch", halves, str(rows))
 
     assert ended.code == 0
+    assert "\n20/20 rows: 16 completed, 4 failed\n" in ended.out
     assert "✓ COMPLETED batch" in ended.out
     assert "16 of 20 rows completed, 4 failed." in ended.out
     assert f"rowel download {batch_id(ended.out)}" in ended.out
@@ -153,7 +154,10 @@ def test_a_batch_with_rows_that_wait_for_a_person_ends_with_5(
 
     assert ended.code == 5
     assert "⏸ PAUSED batch" in ended.out
+    assert "0/2 rows: 2 waiting for a person" in ended.out
     assert "rowel runs --status PAUSED" in ended.out
+    again = rowel("batch", workflow.id, str(file), "--json")
+    assert (again.code, again.json["status"]) == (5, "PAUSED")
 
 
 def test_ctrl_c_leaves_the_batch_running_and_says_how_to_come_back(

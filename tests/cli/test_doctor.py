@@ -10,6 +10,7 @@ import pytest
 
 from rowel.cli.doctor import KEYS
 from rowel.nodes.clients.llm import providers as model_providers
+from rowel.nodes.clients.sandbox import PooledSandbox
 from tests.support.commands import Commands, Ended
 from tests.support.server import Server, free_port
 
@@ -66,7 +67,34 @@ def test_a_damaged_database_is_a_problem_and_left_as_it_is(examined: Any, tmp_pa
 
     assert ended.code == 3
     assert findings["database"]["level"] == "problem"
+    assert "Restore a backup" in findings["database"]["remedy"]
     assert (tmp_path / DATABASE).read_bytes() == b"this is no database" * 100
+
+
+def test_a_database_elsewhere_that_does_not_answer_is_a_problem_and_its_password_never_shown(
+    examined: Any,
+) -> None:
+    ended, findings = examined(
+        ROWEL_DATABASE_URL=f"postgresql://rowel:very-secret@127.0.0.1:{free_port()}/rowel"
+    )
+
+    assert ended.code == 3
+    assert findings["database"]["level"] == "problem"
+    assert "ROWEL_DATABASE_URL" in findings["database"]["remedy"]
+    assert "very-secret" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("told", ["the kernel has no Landlock", "sandlock is not installed"])
+def test_a_sandbox_that_does_not_work_is_a_warning_with_its_reason(
+    examined: Any, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setattr(PooledSandbox, "describe", lambda _: {"monty": "works", "cpython": told})
+
+    ended, findings = examined()
+
+    assert ended.code == 0
+    assert (findings["sandbox cpython"]["level"], findings["sandbox cpython"]["message"]) == ("warning", told)
+    assert "Python nodes that need it are refused" in findings["sandbox cpython"]["remedy"]
 
 
 def test_a_server_that_runs_is_found_with_its_database(examined: Any, server: Server) -> None:
@@ -113,13 +141,20 @@ def test_every_providers_first_key_is_known() -> None:
     assert first <= set(KEYS)
 
 
-def test_for_people_each_finding_is_a_line_and_each_remedy_another(rowel: Commands, tmp_path: Path) -> None:
-    ended = rowel("doctor", "--data", str(tmp_path), "--port", str(free_port()), OPENAI_API_KEY="")
+def test_for_people_each_finding_is_a_line_and_each_remedy_another(
+    rowel: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROWEL_DATABASE_URL", raising=False)
+    (tmp_path / DATABASE).write_bytes(b"this is no database" * 100)
 
+    ended = rowel("doctor", "--data", str(tmp_path), "--port", str(free_port()))
+
+    assert ended.code == 3
     lines = ended.out.splitlines()
     assert any(line.startswith("ok       data directory: ") for line in lines)
     assert any(line.startswith("ok       port: ") for line in lines)
-    assert "         → " in ended.out or "warning" not in ended.out
+    damaged = next(place for place, line in enumerate(lines) if line.startswith("problem  database: "))
+    assert lines[damaged + 1].startswith("         → Restore a backup")
 
 
 def test_a_setting_that_can_not_be_ends_with_2(rowel: Commands) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rowel import Client
 from rowel.client import Status
 from tests.support.commands import Commands, interrupt
+from tests.support.providers import Providers
 from tests.support.workflows import ASKS, HALVES, waits
 
 
@@ -115,6 +116,7 @@ ECHO = {"nodes": [{"id": "in", "node_type": "InputNode", "config": {}}], "links"
         ("a=x=y", "x=y"),
         ("a={broken", "{broken"),
         ("a=NaN", "NaN"),
+        ("a=" + "[" * 5_000, "[" * 5_000),
         ("a=-Infinity", "-Infinity"),
         ("a=123456789012345678901234567890", 123456789012345678901234567890),
     ],
@@ -157,6 +159,7 @@ def test_a_file_holds_the_fields_or_the_inputs_by_node(
         (b"\xff\xfe", "can't be read"),
         (b"{", "is not JSON"),
         (b'{"a": NaN}', "NaN is no value of JSON"),
+        (b"[" * 5_000, "nested too deeply"),
         (b"[1]", "must hold a JSON object"),
     ],
 )
@@ -191,7 +194,7 @@ def test_inputs_that_the_server_refuses_end_with_4(rowel: Commands, client: Clie
 
 
 def test_ctrl_c_leaves_the_run_running_and_says_how_to_come_back(
-    rowel: Commands, client: Client, slow: str, world
+    rowel: Commands, client: Client, slow: str, world: Providers
 ) -> None:
     workflow = client.workflows.create("waits", waits(slow))
     process = rowel.start("run", workflow.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rowel import Client
@@ -49,6 +51,17 @@ def test_no_more_runs_are_listed_than_asked_for(rowel: Commands, failed: LiveRun
     listed = rowel("runs", "--limit", "1", "--json").json
 
     assert [run["id"] for run in listed] == [max(failed.id, paused.id)]
+
+
+def test_runs_of_one_workflow_and_type_are_listed(rowel: Commands, client: Client) -> None:
+    workflow = client.workflows.create("only mine", HALVES)
+    partial = client.start_partial(workflow.id, "work", partial_outputs={"input_node": {"n": 4}})
+    client.run(workflow.id, {"input_node": {"n": 4}})
+
+    listed = rowel("runs", "-w", "only mine", "--run-type", "partial", "--json").json
+
+    assert [run["id"] for run in listed] == [partial.id]
+    assert rowel("runs", "--run-type", "odd").code == 4
 
 
 @pytest.mark.parametrize("words", [("--status", "ODD"), ("--limit", "0"), ("--limit", "101")])
@@ -119,6 +132,18 @@ def test_following_a_run_that_rests_shows_it_at_once(
 
     assert ended.code == code
     assert live.id in ended.out
+
+
+def test_following_for_programs_prints_the_run_and_nothing_else(
+    rowel: Commands, client: Client, slow: str, world: Providers
+) -> None:
+    live = client.start(client.workflows.create("waits", waits(slow)).id)
+    assert world.received.wait(30)
+    with rowel.start("show", live.id, "--follow", "--json") as process:
+        world.released.set()
+        out, _ = process.communicate(timeout=30)
+
+    assert (json.loads(out)["id"], json.loads(out)["status"]) == (live.id, "COMPLETED")
 
 
 def test_following_in_a_terminal_ends_with_the_tree(

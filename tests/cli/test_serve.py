@@ -20,6 +20,16 @@ def test_a_setting_that_can_not_be_ends_with_2(rowel: Commands, words: tuple[str
     assert (ended.code, ended.out) == (2, "")
 
 
+def test_as_a_process_it_says_in_one_sentence_which_setting_is_wrong(rowel: Commands, tmp_path: Path) -> None:
+    process = rowel.start("serve", "--data", str(tmp_path), ROWEL_PORT="many")
+    out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert out.startswith("rowel: ROWEL_PORT is 'many'")
+    assert "Traceback" not in out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_port_that_is_taken_ends_with_3(rowel: Commands, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])

@@ -7,8 +7,8 @@ import pytest
 from rowel.core.errors import Conflict, NodeFailed, NotFound, Unavailable
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.store.runs import Filter
-from tests.support.flows import flow, human, loop, work
-from tests.support.house import all_of, rested, save, statuses, still, task_at, text_of, upload
+from tests.support.flows import child, flow, human, loop, work
+from tests.support.house import Fuse, all_of, rested, save, statuses, still, task_at, text_of, upload
 
 APPROVE = PauseAction.APPROVE
 COMPLETED, CANCELED = TaskStatus.COMPLETED, TaskStatus.CANCELED
@@ -336,3 +336,37 @@ async def test_while_a_cancel_is_on_its_way_nothing_starts(engine, stage, monkey
 
     assert (await canceling).run.status is RunStatus.CANCELED
     assert stage.count("b") == 0
+
+
+async def test_canceling_a_batch_reaches_the_children_of_its_rows(engine, stage):
+    stage.hold("a")
+    part = await save(engine, CHAIN, "part")
+    dataset = await upload(engine, "n\n1\n2\n3\n")
+    batch = await engine.start_batch(await save(engine, flow("start>sub", sub=child(part))), dataset.id, 2)
+    await stage.begun("a", times=2)
+
+    await engine.cancel(batch.run.id)
+    stage.let_go("a")
+    await still(engine)
+
+    parts = await engine.list_runs(Filter(workflow_id=part), limit=10)
+    assert [view.run.status for view in parts] == [RunStatus.CANCELED] * 2
+    assert sorted(stage.interrupted) == sorted(f"{view.run.id}.a" for view in parts)
+    assert stage.count("b") == 0
+
+
+async def test_a_run_canceled_while_the_engine_is_down_for_a_moment_is_not_taken_up(house, stage):
+    """The cancel was accepted, and the power went before anything else could be written."""
+    engine = await house.open()
+    run_id = await held(engine, stage)
+    fuse = Fuse(engine, 1, lands=True)
+    canceling = asyncio.ensure_future(engine.cancel(run_id))
+    await fuse.blown()
+    canceling.cancel()
+    await asyncio.gather(canceling, return_exceptions=True)
+
+    engine = await house.restart(engine)
+    view = await rested(engine, run_id)
+
+    assert view.run.status is RunStatus.CANCELED
+    assert (stage.count("a"), stage.count("b")) == (1, 0)

@@ -1,6 +1,5 @@
 """Whatever is cut off, and whenever: what was accepted ends, and what was done is not done again."""
 
-import sqlite3
 from itertools import count
 
 import pytest
@@ -62,16 +61,6 @@ def stage(stage):
     return stage
 
 
-def completed_tasks(house):
-    """The ids of the tasks that the store shows as COMPLETED."""
-    connection = sqlite3.connect(house.data / "rowel.db")
-    try:
-        rows = connection.execute("SELECT run_id || '.' || path FROM tasks WHERE status = 'COMPLETED'")
-        return {task_id for (task_id,) in rows}
-    finally:
-        connection.close()
-
-
 async def approve_all(engine):
     """Answer every pause there is until nothing waits any more."""
     await still(engine)
@@ -95,7 +84,7 @@ async def cut(house, stage, engine, groups, *, lands):
         return None
     await house.crash(engine)
     counts = stage.counts
-    return {task_id: counts[task_id] for task_id in completed_tasks(house)}
+    return {task_id: counts[task_id] for task_id in house.completed()}
 
 
 @pytest.mark.parametrize("lands", [True, False], ids=["landed", "lost"])
@@ -468,8 +457,7 @@ async def test_whoever_takes_a_run_over_fences_off_its_former_owner(house, stage
     stage.hold("a")
     run = await zombie.start(await save(zombie, CHAIN), None)
     await stage.begun("a")
-    zombie._lock.release()
-    zombie._lock.acquire = None
+    house.take_locks_from(zombie)
     stage.on("a", {"by": "the new one"})
 
     engine = await house.open()

@@ -49,11 +49,11 @@ class Commands:
             raise result.exception
         return Ended(result.exit_code, result.stdout, result.stderr)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
         """Start a command as a process whose output is read by the test."""
         return subprocess.Popen(
             _program(words),
-            env=self._environment(),
+            env={**self._environment(), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,20 @@ class House:
         self._database_url = database_url
         self._open: list[Engine] = []
 
+    @property
+    def engine(self) -> Engine | None:
+        """The engine that was opened last, while it is open."""
+        return self._open[-1] if self._open else None
+
+    def completed(self) -> set[str]:
+        """The ids of the tasks that the store shows as COMPLETED, read behind every engine's back."""
+        connection = sqlite3.connect(self.data / "rowel.db")
+        try:
+            rows = connection.execute("SELECT run_id || '.' || path FROM tasks WHERE status = 'COMPLETED'")
+            return {str(task_id) for (task_id,) in rows}
+        finally:
+            connection.close()
+
     async def open(self, **options: Any) -> Engine:
         """Open one more engine; the one before it must have ended."""
         with patch.object(compose, "Transitions", _transitions):
@@ -83,6 +98,13 @@ class House:
         await inside.database.close()
         assert engine._lock is not None
         engine._lock.release()
+
+    def take_locks_from(self, engine: Engine) -> None:
+        """Let others open beside this engine, which goes on unawares, as one does that was stopped for a while."""
+        assert engine._lock is not None
+        engine._lock.release()
+        held: Any = engine._house.database._held
+        held.close()
 
     async def restart(self, engine: Engine, **options: Any) -> Engine:
         """Drop an engine and open the next one."""

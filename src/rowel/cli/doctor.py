@@ -44,6 +44,11 @@ KEYS = (
     "SLACK_BOT_TOKEN",
 )
 
+MEND_DATABASE = "Restore a backup, or see what holds it; nothing was changed."
+REACH_DATABASE = (
+    "See that it runs and lets Rowel in, and that ROWEL_DATABASE_URL names it; nothing was changed."
+)
+
 
 class Level(StrEnum):
     """How a check came out."""
@@ -113,8 +118,9 @@ def check_database(settings: Settings) -> Iterator[Finding]:
     if problem is None:
         yield Finding("database", Level.OK, "opens and is whole")
     else:
-        remedy = "Restore a backup, or see what holds it; nothing was changed."
-        yield Finding("database", Level.PROBLEM, problem, remedy)
+        is_elsewhere = settings.database_url is not None
+        remedy = REACH_DATABASE if is_elsewhere else MEND_DATABASE
+        yield Finding("database", Level.PROBLEM, " ".join(problem.split()), remedy)
 
 
 def check_sandbox(_: Settings) -> Iterator[Finding]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from rowel.cli.documents import parse, read_object, read_text
 from rowel.cli.exits import Exit, fail
 from rowel.client.models import Workflow
 
@@ -21,7 +21,7 @@ def read_inputs(client: Client, workflow: Workflow, given: list[str]) -> dict[st
     fields: dict[str, Any] = {}
     for item in given:
         if item.startswith("@"):
-            fields.update(_fields(_read_json(item[1:]), node_id))
+            fields.update(_fields(read_object(Path(item[1:])), node_id))
         else:
             fields.update([_pair(item)])
     return {node_id: fields}
@@ -31,7 +31,7 @@ def read_answer(given: list[str]) -> dict[str, Any]:
     """What a person fills in: `field=value` or `@file.json`."""
     fields: dict[str, Any] = {}
     for item in given:
-        fields.update(_read_json(item[1:]) if item.startswith("@") else dict([_pair(item)]))
+        fields.update(read_object(Path(item[1:])) if item.startswith("@") else dict([_pair(item)]))
     return fields
 
 
@@ -50,44 +50,18 @@ def _pair(item: str) -> tuple[str, Any]:
     name, sign, text = item.partition("=")
     if not sign or not name:
         fail(f"--input takes field=value, field=@file or @file.json, not {item!r}", Exit.USAGE)
-    return name, _read_text(text[1:]) if text.startswith("@") else _value(text)
+    return name, read_text(Path(text[1:])) if text.startswith("@") else _value(text)
 
 
 def _value(text: str) -> Any:
     """JSON where it is JSON, else the text itself."""
     try:
-        return _parse(text)
+        return parse(text)
     except ValueError:
         return text
-
-
-def _parse(text: str) -> Any:
-    """Raises `ValueError` for what is no JSON, NaN and infinities included."""
-    return json.loads(text, parse_constant=_refuse)
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no value of JSON")
 
 
 def _fields(value: dict[str, Any], node_id: str) -> dict[str, Any]:
     """A file may hold the input node's fields, or all inputs by node id."""
     inner = value.get(node_id)
     return inner if isinstance(inner, dict) and len(value) == 1 else value
-
-
-def _read_text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{path} can't be read: {error}", Exit.USAGE)
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    try:
-        value = _parse(_read_text(path))
-    except ValueError as error:
-        fail(f"{path} is not JSON: {error}", Exit.USAGE)
-    if not isinstance(value, dict):
-        fail(f"{path} must hold a JSON object", Exit.USAGE)
-    return value

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rowel.cli import looks
-from rowel.cli.exits import Exit, fail
+from rowel.cli.documents import read_object
 from rowel.cli.looks import console, say
 from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, print_json
+from rowel.client.errors import RowelClientError
+from rowel.client.models import Workflow
 
 
 def import_files(
@@ -22,13 +25,30 @@ def import_files(
 ) -> None:
     """Bring in workflows from PySpur's or Rowel's export files."""
     found = [(file, *exported(file)) for file in files]
-    with connected(url, api_key) as client:
-        made = [
-            client.workflows.create(name, definition, description)
-            for _, name, definition, description in found
-        ]
-    if as_json:
-        print_json(list(made))
+    made: list[Workflow] = []
+    try:
+        with connected(url, api_key) as client:
+            for file, name, definition, description in found:
+                with _named(file):
+                    made.append(client.workflows.create(name, definition, description))
+    finally:
+        _show_made(made, as_json=as_json)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Says which of several files it was that the server would not take."""
+    try:
+        yield
+    except RowelClientError:
+        typer.echo(f"rowel: {file} was not imported:", err=True)
+        raise
+
+
+def _show_made(made: list[Workflow], *, as_json: bool) -> None:
+    """What came in, also where a later file did not."""
+    if made and as_json:
+        print_json(made)
         return
     for workflow in made:
         say(f"{workflow.id}  {workflow.name}")
@@ -51,11 +71,6 @@ def list_workflows(
 
 def exported(file: Path) -> tuple[str, dict[str, Any], str | None]:
     """Name, definition and description of an export file; a bare definition is named after its file."""
-    try:
-        value = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        fail(f"{file} can't be read as JSON: {error}", Exit.USAGE)
-    if not isinstance(value, dict):
-        fail(f"{file} must hold a JSON object", Exit.USAGE)
+    value = read_object(file)
     definition = value.get("definition", value)
     return str(value.get("name") or file.stem), definition, value.get("description") or None

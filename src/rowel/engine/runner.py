@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+from rowel.core.errors import Invalid, NotFound
 from rowel.core.outcomes import Failure, Outcome, StartChild
 from rowel.core.records import Run
 from rowel.core.status import RunStatus
@@ -80,9 +81,14 @@ class Runner:
         self._gate.set()
         self._is_stopped = False
         self._is_draining = False
+        #: What went wrong here, not in a node: the run is to be taken up anew.
+        self._trouble: Exception | None = None
 
     async def drive(self) -> Run:
-        """Move the run until it rests, is taken away or is stopped. Return it as last known."""
+        """Move the run until it rests, is taken away or is stopped. Return it as last known.
+
+        Raises whatever keeps it from moving on; the run stays as it is in the store.
+        """
         try:
             while not self._is_stopped:
                 self._take_in()
@@ -173,6 +179,8 @@ class Runner:
                 return
             self._news.clear()
             await self._news.wait()
+            if self._trouble is not None:
+                raise self._trouble
         if self._is_poked and not self._is_stopped:
             await self._read_news()
 
@@ -195,9 +203,12 @@ class Runner:
     async def _call_child(self, place: Place, wish: StartChild) -> None:
         try:
             await self._means.start_child(self.run, place.path, wish)
-        except Exception as error:
+        except (Invalid, NotFound) as error:
             self.progress.waiting.pop(place.path, None)
-            self._tell(place, Failure(str(error)))
+            self._tell(place, Failure(error.message))
+        except Exception as error:
+            self._trouble = error
+            self._news.set()
         else:
             self.poke()
 

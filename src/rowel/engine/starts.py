@@ -197,18 +197,24 @@ class Starts:
                 dispatch.submit(run.id, runner)
             else:
                 await self._accept(run, pinned)
+            return await self._seen_when(rested, run, pinned, runner, timeout_s)
+        finally:
+            dispatch.forget(run.id, rested)
+
+    async def _seen_when(
+        self, rested: asyncio.Future[Run], run: Run, pinned: Pinned, runner: Runner | None, timeout_s: float
+    ) -> RunView:
+        """The run once it rests, or as it is when the time is up or the process ends. `runner` writes its row."""
+        try:
             run = await asyncio.wait_for(asyncio.shield(rested), timeout_s)
         except TimeoutError:
             if runner is not None:
                 await _settled(runner.kept, rested)
             return await get_run(self._house, run.id)
         except Unavailable:
-            if runner is not None:
+            if runner is not None and not runner.kept.is_set():
                 raise
-            # It was accepted, and the process ends before its turn has come.
             return await get_run(self._house, run.id)
-        finally:
-            dispatch.forget(run.id, rested)
         if runner is None or pinned.program.inner or not run.status.is_final:
             return await get_run(self._house, run.id)
         return view(run, pinned.version, list(runner.progress.root.tasks.values()), pinned.program)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
 from rowel.core.records import Version, Workflow
 from rowel.store import rows
@@ -81,7 +81,8 @@ class WorkflowWrites:
             dialect.sql,
         )
         self._delete = compile_statement(
-            update(workflows).where(*alive).values(deleted_at=bindparam("now", 0)), dialect.sql
+            update(workflows).where(*alive).values(deleted_at=bindparam("now", None, type_=BigInteger())),
+            dialect.sql,
         )
         self._insert_version = compile_statement(
             dialect.insert(versions)
