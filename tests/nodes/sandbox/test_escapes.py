@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from rowel.core.errors import NodeFailed
-from tests.support.processes import descendants
+from tests.support.processes import descendants, eventually
 
 SECRET = "the-operators-secret"
 
@@ -312,4 +312,4 @@ time.sleep(60)"""
         await on_cpython(code, timeout_s=1.0)
     await on_cpython("return {}")
 
-    assert descendants() == set()
+    await eventually(lambda: descendants() == set())
