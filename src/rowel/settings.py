@@ -52,7 +52,7 @@ class Settings:
 
         A variable that is empty counts as not set. Raises `Invalid` with one sentence per wrong value.
         """
-        problems: list[str] = []
+        problems = list(_unkept_promises(environ))
         values: dict[str, Any] = {"environment": _for_nodes(environ)}
         for name, read in _READERS.items():
             variable = PREFIX + name.upper()
@@ -81,6 +81,15 @@ class Settings:
         """Where the server is found on this machine; `port` is the one it got where the setting is 0."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host
         return f"http://{_in_url(host)}:{self.port if port is None else port}"
+
+
+def _unkept_promises(environ: Mapping[str, str]) -> Iterator[str]:
+    """What an operator relies on and this version doesn't do: better no server than an open one."""
+    if environ.get("ROWEL_API_KEYS", "").strip():
+        yield (
+            "ROWEL_API_KEYS is set, and this version has no API keys yet. Unset it, and keep the server on loopback "
+            "or behind a proxy that asks for a login."
+        )
 
 
 def _for_nodes(environ: Mapping[str, str]) -> dict[str, str]:

@@ -120,3 +120,9 @@ def test_the_names_a_server_answers_to(variables: dict[str, Any], hosts: set[str
 )
 def test_where_a_server_is_found(host: str, url: str) -> None:
     assert settings(HOST=host).url(1) == url
+
+
+def test_keys_that_this_version_would_not_ask_for_keep_it_from_starting() -> None:
+    with pytest.raises(Invalid, match="ROWEL_API_KEYS is set, and this version has no API keys yet"):
+        Settings.from_environment({"ROWEL_API_KEYS": "ann:admin:main:secret"})
+    assert Settings.from_environment({"ROWEL_API_KEYS": " "}) == Settings.from_environment({})

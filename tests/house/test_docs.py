@@ -213,7 +213,8 @@ def test_every_variable_of_ours_that_the_source_names_is_documented() -> None:
 
 
 def test_every_documented_variable_is_read() -> None:
-    others = "".join(path.read_text() for path in (SOURCE / "cli").rglob("*.py"))
+    places = [SOURCE / "settings.py", *(SOURCE / "cli").rglob("*.py")]
+    others = "".join(path.read_text() for path in places)
     for variable, *_ in rows(OPERATIONS, "## Settings"):
         name = variable.strip("`")
         assert name.removeprefix(PREFIX).lower() in vars(Settings()) or name in others
