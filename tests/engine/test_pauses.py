@@ -518,3 +518,27 @@ async def test_the_pauses_of_a_node_with_a_delay_before_it_are_found_in_time_ord
     view = await answered(engine, run.run.id, APPROVE)
 
     assert (statuses(view)["early"], statuses(view)["late"]) == (COMPLETED, PAUSED)
+
+
+async def test_an_answer_that_comes_while_the_run_goes_to_rest_loses_nothing(engine, stage, monkeypatch):
+    """The last branch has just ended, and what it gave is on its way into the store together with the rest."""
+    stage.hold("b")
+    run = await engine.start(await save(engine, flow("start>ask ask>a start>b b>c", ask=human())), None)
+    await stage.begun("b")
+    journal, answers = engine._house.journal, []
+    rest = journal.rest
+
+    async def rest_after_the_answer(*arguments):
+        if not answers:
+            answers.append(await engine.decide(run.run.id, APPROVE, {}, "ann", None))
+        return await rest(*arguments)
+
+    monkeypatch.setattr(journal, "rest", rest_after_the_answer)
+    stage.let_go("b")
+    end = await rested(engine, run.run.id)
+
+    assert len(answers) == 1
+    assert end.run.status is RunStatus.COMPLETED
+    assert set(statuses(end).values()) == {COMPLETED}
+    assert end.outputs["c"] == {"by": "c"}
+    assert set(stage.counts.values()) == {1}
