@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -18,12 +20,31 @@ from tests.support.source import ROOT
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = {command.name: command.callback for command in app.registered_commands}
 
-HEAVY = {"alembic", "fastapi", "httpx", "polars", "pydantic", "pydantic_ai", "sqlalchemy", "uvicorn"}
+HEAVY = {
+    "alembic",
+    "fastapi",
+    "httpx",
+    "obstore",
+    "polars",
+    "procrastinate",
+    "psycopg",
+    "pydantic",
+    "pydantic_ai",
+    "pydantic_monty",
+    "sandlock",
+    "sqlalchemy",
+    "uvicorn",
+}
+EXAMPLES = re.findall(r"^rowel .+", PAGE, re.MULTILINE)
+
+
+def command(name: str) -> Any:
+    return get_command(app).commands[name]  # type: ignore[attr-defined]  # it is a group
 
 
 def options(name: str) -> set[str]:
     """The long options of a command."""
-    parameters = get_command(app).commands[name].params  # type: ignore[attr-defined]  # it is a group
+    parameters = command(name).params
     words = [word for parameter in parameters for word in (*parameter.opts, *parameter.secondary_opts)]
     return {word for word in words if word.startswith("--")}
 
@@ -36,12 +57,18 @@ def section(name: str) -> str:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = "import sys; from rowel.cli.main import app; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT / "src"
+        [sys.executable, "-X", "importtime", "-m", "rowel", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT / "src",
     )
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
 
-    assert set(done.stdout.split()) & HEAVY == set()
+    assert "Usage:" in done.stdout
+    assert "rowel" in loaded
+    assert loaded & HEAVY == set()
 
 
 def test_help_names_every_command_and_exit_code() -> None:
@@ -74,6 +101,19 @@ def test_the_page_names_every_option(name: str) -> None:
 
     assert options(name) - shared - own == set()
     assert own - shared - options(name) == set(), "the page names options that are not there"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_has_an_example_of_every_command(name: str) -> None:
+    assert re.search(rf"^```\nrowel {name}\b", section(name), re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_on_the_page_is_a_command_line(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    _, name, *words = shlex.split(example.removesuffix("&"))
+
+    assert command(name).make_context(name, words).params
 
 
 def test_the_page_names_no_other_command() -> None:

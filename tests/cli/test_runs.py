@@ -55,12 +55,12 @@ def test_no_more_runs_are_listed_than_asked_for(rowel: Commands, failed: LiveRun
 
 def test_runs_of_one_workflow_and_type_are_listed(rowel: Commands, client: Client) -> None:
     workflow = client.workflows.create("only mine", HALVES)
-    partial = client.start_partial(workflow.id, "work", partial_outputs={"input_node": {"n": 4}})
+    client.run_partial(workflow.id, "work", partial_outputs={"input_node": {"n": 4}})
     client.run(workflow.id, {"input_node": {"n": 4}})
 
     listed = rowel("runs", "-w", "only mine", "--run-type", "partial", "--json").json
 
-    assert [run["id"] for run in listed] == [partial.id]
+    assert [(run["run_type"], run["workflow_id"]) for run in listed] == [("partial", workflow.id)]
     assert rowel("runs", "--run-type", "odd").code == 4
 
 
