@@ -10,19 +10,18 @@ import pytest
 from sqlalchemy import bindparam
 
 from rowel.core.errors import Unavailable
-from rowel.store import writer as writer_module
 from rowel.store.database import Database
 from rowel.store.statements import Statement, compile_statement
 from rowel.store.tables import writers
 from rowel.store.writer import Writer
 from tests.support.faults import FaultyDialect
+from tests.support.processes import eventually
 
 Opened = tuple[Writer, FaultyDialect, Statement]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "RETRY_DELAYS_S", (0.001,))
+#: Seconds between tries.
+DELAYS_S = (0.001,)
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ async def open_writer(database_url: str) -> AsyncIterator[Callable[..., Opened]]
     def make(*plan: str) -> Opened:
         dialect = FaultyDialect(database.dialect, *plan)
         insert = dialect.insert(writers).values(id=bindparam("id", ""), n=bindparam("n", 0))
-        opened.append(Writer(dialect))
+        opened.append(Writer(dialect, DELAYS_S))
         return opened[-1], dialect, compile_statement(insert, dialect.sql)
 
     yield make
@@ -86,21 +85,71 @@ async def test_one_groups_bad_data_takes_no_other_with_it(
     assert writer.trouble is None
 
 
-@pytest.mark.parametrize("moment", ["connect", "begin", "run", "commit"])
+@pytest.mark.parametrize("bad", [{0}, {99}, {0, 1}, {3, 50, 127}])
+async def test_bad_data_among_much_is_found_in_few_commits(
+    database_url: str, open_writer: Any, bad: set[int]
+) -> None:
+    writer, dialect, insert = open_writer()
+    groups = [[insert.bind({"id": f"t{n}", "n": 2**80 if n in bad else n})] for n in range(128)]
+    answers = await asyncio.gather(*[writer.write(group) for group in groups], return_exceptions=True)
+    assert {n for n, answer in enumerate(answers) if answer != [1]} == bad
+    assert set(await rows(database_url)) == {f"t{n}" for n in range(128) if n not in bad}
+    assert dialect.commits <= 7 * len(bad)
+
+
+async def test_bad_data_is_an_answer_also_for_what_must_be_written(open_writer: Any) -> None:
+    writer, _, insert = open_writer()
+    with pytest.raises(Exception, match=r"(?i)int"):
+        await writer.write([insert.bind({"id": "t1", "n": 2**80})], persistent=True)
+    assert writer.trouble is None
+
+
+async def test_groups_are_written_in_the_order_that_keeps_locks_apart(open_writer: Any) -> None:
+    writer, dialect, insert = open_writer()
+    words = ["b", "a", "c", "a"]
+    await asyncio.gather(
+        *[writer.write([insert.bind({"id": f"t{n}", "n": n})], order=word) for n, word in enumerate(words)]
+    )
+    written = [group[0][1][0] for groups in dialect.ran for group in groups[:-1]]
+    assert written == (["t1", "t3", "t0", "t2"] if dialect.orders_groups else ["t0", "t1", "t2", "t3"])
+
+
+async def test_whoever_stops_waiting_does_not_take_the_write_back(
+    database_url: str, open_writer: Any
+) -> None:
+    writer, _, insert = open_writer()
+    waiting = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 1})]))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await writer.write([insert.bind({"id": "t2", "n": 2})]) == [1]
+    assert waiting.cancelled()
+    assert await rows(database_url) == {"t1": 1, "t2": 2}
+
+
+@pytest.mark.parametrize("moment", ["connect", "begin", "run", "mid run", "commit"])
 async def test_a_store_in_trouble_refuses_and_writes_nothing(
+    database_url: str, open_writer: Any, moment: str
+) -> None:
+    writer, _, insert = open_writer(*[moment] * 1000)
+    with pytest.raises(Unavailable, match="nothing was changed"):
+        await writer.write([insert.bind({"id": "t1", "n": 1})])
+    assert writer.trouble == moment
+    assert await rows(database_url) == {}
+
+
+@pytest.mark.parametrize("moment", ["connect", "begin", "run", "mid run", "commit"])
+async def test_a_store_that_is_back_takes_the_next_write(
     database_url: str, open_writer: Any, moment: str
 ) -> None:
     writer, _, insert = open_writer(moment)
     with pytest.raises(Unavailable):
         await writer.write([insert.bind({"id": "t1", "n": 1})])
-    assert writer.trouble is not None
-    assert await rows(database_url) == {}
     assert await writer.write([insert.bind({"id": "t2", "n": 2})]) == [1]
     assert writer.trouble is None
     assert await rows(database_url) == {"t2": 2}
 
 
-@pytest.mark.parametrize("moment", ["connect", "begin", "run", "commit"])
+@pytest.mark.parametrize("moment", ["connect", "begin", "run", "mid run", "commit"])
 @pytest.mark.parametrize("times", [1, 5])
 async def test_what_must_be_written_is_tried_until_the_store_is_back(
     database_url: str, open_writer: Any, moment: str, times: int
@@ -112,6 +161,40 @@ async def test_what_must_be_written_is_tried_until_the_store_is_back(
     assert await rows(database_url) == {"t1": 1}
 
 
+async def test_a_store_that_is_back_is_noticed_though_nobody_writes(open_writer: Any, caplog: Any) -> None:
+    writer, dialect, insert = open_writer("run", "run", "commit")
+    with pytest.raises(Unavailable):
+        await writer.write([insert.bind({"id": "t1", "n": 1})])
+    await eventually(lambda: writer.trouble is None)
+    assert dialect.plan == []
+    told = [record.message for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+    assert told == ["the store refuses writes: run", "the store takes writes again"]
+
+
+async def test_a_connection_that_died_while_it_was_idle_costs_nothing(
+    database_url: str, open_writer: Any
+) -> None:
+    writer, dialect, insert = open_writer()
+    await writer.write([insert.bind({"id": "t1", "n": 1})])
+    dialect.plan.append("begin")
+    assert await writer.write([insert.bind({"id": "t2", "n": 2})]) == [1]
+    assert writer.trouble is None
+
+
+async def test_what_must_not_wait_fails_while_what_must_be_written_waits(
+    database_url: str, open_writer: Any
+) -> None:
+    writer, _, insert = open_writer("run")
+    answers = await asyncio.gather(
+        writer.write([insert.bind({"id": "t1", "n": 1})]),
+        writer.write([insert.bind({"id": "t2", "n": 2})], persistent=True),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[0], Unavailable)
+    assert answers[1] == [1]
+    assert await rows(database_url) == {"t2": 2}
+
+
 @pytest.mark.parametrize("persistent", [True, False])
 @pytest.mark.parametrize("lost_looks", [0, 1, 3])
 async def test_a_commit_whose_answer_was_lost_is_looked_up_and_never_repeated(
@@ -120,7 +203,7 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up_and_never_repeated(
     writer, _, insert = open_writer("after commit", *["look"] * lost_looks)
     steps = [insert.bind({"id": "t1", "n": 1})]
     if lost_looks and not persistent:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="not known"):
             await writer.write(steps)
     else:
         assert await writer.write(steps, persistent=persistent) == [1]
@@ -157,12 +240,27 @@ async def test_closing_writes_what_is_queued(database_url: str, open_writer: Any
 
 
 async def test_closing_gives_up_what_the_store_does_not_take(open_writer: Any) -> None:
-    writer, _, insert = open_writer(*["run"] * 1000)
+    writer, dialect, insert = open_writer(*["run"] * 10_000)
     write = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True))
-    await asyncio.sleep(0.02)
+    await eventually(lambda: len(dialect.plan) < 9_990)
+    assert not write.done()
     await writer.close()
     with pytest.raises(Unavailable):
         await write
+
+
+async def test_after_closing_nothing_is_taken(database_url: str, open_writer: Any) -> None:
+    writer, _, insert = open_writer()
+    await writer.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await writer.write([insert.bind({"id": "t1", "n": 1})])
+    assert await rows(database_url) == {}
+
+
+async def test_closing_twice_and_closing_unused_is_fine(open_writer: Any) -> None:
+    writer, _, _ = open_writer()
+    await writer.close()
+    await writer.close()
 
 
 async def test_a_connection_that_the_server_cuts_is_opened_again(postgres_url: str) -> None:
