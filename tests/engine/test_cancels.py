@@ -370,3 +370,22 @@ async def test_a_run_canceled_while_the_engine_is_down_for_a_moment_is_not_taken
 
     assert view.run.status is RunStatus.CANCELED
     assert (stage.count("a"), stage.count("b")) == (1, 0)
+
+
+async def test_a_child_that_began_while_its_owner_was_canceled_is_canceled_too(engine, stage, monkeypatch):
+    part = await save(engine, CHAIN, "part")
+    run_id = await held(engine, stage, flow("start>sub", sub=child(part)))
+    cancels, looks = engine._cancels, []
+    owned = cancels._owned
+
+    async def too_early_at_first(run):
+        looks.append(run)
+        return await owned(run) if len(looks) > 1 else []
+
+    monkeypatch.setattr(cancels, "_owned", too_early_at_first)
+    await engine.cancel(run_id)
+    await still(engine)
+
+    (begun,) = await engine.list_runs(Filter(workflow_id=part), limit=10)
+    assert begun.run.status is RunStatus.CANCELED
+    assert statuses(begun)["a"] is CANCELED

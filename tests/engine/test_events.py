@@ -105,15 +105,25 @@ async def test_a_listener_too_slow_for_live_events_reads_them_from_the_store(
     monkeypatch.setattr(rowel.engine.wakeups, "BACKLOG", backlog)
     stage.hold("a")
     body = flow("start>one one>two two>three three>end", one=static(x=1), two=static(x=1), three=static(x=1))
-    run = await engine.start(await save(engine, flow("start>a a>loop loop>b", loop=loop(body, 5))), None)
+    definition = flow("start>a a>loop loop>b b>c", loop=loop(body, 5))
+    run = await engine.start(await save(engine, definition), None)
     await stage.begun("a")
-    events = engine.events(run.run.id)
-    seen = [await anext(events)]
+    seen, is_live = [], asyncio.Event()
+
+    async def listen():
+        async for event in engine.events(run.run.id):
+            seen.append(event)
+            if told([event]) == [("a", "RUNNING")]:
+                is_live.set()
+
+    listening = asyncio.ensure_future(listen())
+    await is_live.wait()
+    await engine.get_run(run.run.id)  # by then the listener waits for what comes next
     stage.let_go("a")
-    await still(engine)
+    async with asyncio.timeout(PATIENCE_S):
+        await listening
 
-    seen += await all_of(events)
-
+    assert seen == await all_of(engine.events(run.run.id))
     assert [event.number for event in seen] == list(range(1, len(seen) + 1))
     assert len(seen) > 30
 

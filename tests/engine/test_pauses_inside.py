@@ -7,7 +7,7 @@ import pytest
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.store.runs import Filter
 from tests.support.flows import child, flow, human, inline, loop, output
-from tests.support.house import reaches, rested, save, statuses, task_at, text_of, upload
+from tests.support.house import reaches, rested, save, statuses, still, task_at, text_of, upload
 
 APPROVE, DECLINE = PauseAction.APPROVE, PauseAction.DECLINE
 COMPLETED, CANCELED, PAUSED = TaskStatus.COMPLETED, TaskStatus.CANCELED, TaskStatus.PAUSED
@@ -98,6 +98,29 @@ async def test_branches_of_the_run_go_on_beside_a_paused_loop(engine, stage):
     view = await reaches(engine, run.run.id, RunStatus.PAUSED)
 
     assert statuses(view)["d"] is COMPLETED
+
+
+async def test_an_answered_loop_works_again_though_another_branch_kept_the_run_moving(engine, stage):
+    stage.hold("b", "c")
+    run = await engine.start(await save(engine, flow("start>loop loop>d start>c", loop=loop(BODY, 1))), None)
+    await stage.begun("c")
+    async for event in engine.events(run.run.id):
+        if event.kind == "task" and (event.body["node_id"], event.body["status"]) == ("loop", "PAUSED"):
+            break
+
+    await engine.decide(run.run.id, APPROVE, {}, "ann", None)
+    await stage.begun("b")
+    assert task_at(await engine.get_run(run.run.id), "loop").status is TaskStatus.RUNNING
+    stage.let_go("c")
+    async for event in engine.events(run.run.id):
+        if event.kind == "task" and (event.body["node_id"], event.body["status"]) == ("c", "COMPLETED"):
+            break
+    assert (await engine.get_run(run.run.id)).run.status is RunStatus.RUNNING
+    stage.let_go("b")
+
+    end = await rested(engine, run.run.id)
+    assert end.run.status is RunStatus.COMPLETED
+    assert statuses(end)["d"] is COMPLETED
 
 
 async def test_what_was_done_in_a_loop_is_not_done_again_behind_a_pause_that_holds_all(house, stage):
@@ -218,6 +241,25 @@ async def test_an_answered_row_goes_on_while_another_branch_of_it_runs(engine, s
     stage.let_go("b")
 
     assert (await rested(engine, batch.run.id)).run.status is RunStatus.COMPLETED
+
+
+async def test_answered_rows_go_on_within_the_window_of_their_batch(engine, stage):
+    dataset = await upload(engine, "n\n" + "1\n" * 6)
+    definition = flow("start>ask ask>a", ask=human())
+    batch = await engine.start_batch(await save(engine, definition), dataset.id, 2)
+    await still(engine)
+    stage.hold("a")
+    rows = await rows_of(engine, batch)
+    assert len(rows) == 6
+
+    for row in rows:
+        await engine.decide(row.run.id, APPROVE, {}, "ann", None)
+    await stage.begun("a", times=2)
+    stage.let_go("a")
+    end = await rested(engine, batch.run.id)
+
+    assert end.batch.completed == 6
+    assert stage.most == 2
 
 
 async def test_paused_rows_can_be_answered_after_a_crash(house):

@@ -1,14 +1,17 @@
 """Whatever is cut off, and whenever: what was accepted ends, and what was done is not done again."""
 
+import asyncio
 from itertools import count
 
 import pytest
 
+import rowel.engine.batch
 import rowel.engine.runner
 import rowel.engine.takeovers
 from rowel.core.errors import NodeFailed
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.engine.takeovers import MAX_RECOVERIES
+from rowel.files.rows import Row
 from rowel.store.runs import Filter
 from tests.support.fake_nodes import once
 from tests.support.flows import child, coalesce, flow, given, human, loop, merge, output, router, static, work
@@ -225,6 +228,60 @@ async def test_an_accepted_answer_is_never_lost_nor_applied_twice(house, stage, 
         assert len(await engine.pause_history(run.run.id)) == 1
 
 
+async def test_an_answer_that_came_while_the_run_went_to_rest_is_found_after_a_crash(
+    house, stage, monkeypatch
+):
+    engine = await house.open()
+    stage.hold("b")
+    run = await engine.start(await save(engine, flow("start>ask ask>a start>b", ask=human())), None)
+    await stage.begun("b")
+    journal, has_rested = engine._house.journal, asyncio.Event()
+    rest = journal.rest
+
+    async def rest_after_the_answer(*arguments):
+        await engine.decide(run.run.id, APPROVE, {}, "ann", None)
+        await rest(*arguments)
+        has_rested.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(journal, "rest", rest_after_the_answer)
+    stage.let_go("b")
+    await has_rested.wait()
+
+    engine = await house.restart(engine)
+    view = await rested(engine, run.run.id)
+
+    assert view.run.status is RunStatus.COMPLETED
+    assert stage.count("a") == 1
+
+
+@pytest.mark.parametrize("action", [APPROVE, PauseAction.DECLINE])
+async def test_why_a_run_will_fail_is_still_known_after_a_crash(house, stage, action):
+    engine = await house.open()
+    run = await engine.run(await save(engine, flow("start>bad start>ask ask>a", ask=human())), None)
+    assert run.run.status is RunStatus.PAUSED
+
+    engine = await house.restart(engine)
+    await engine.decide(run.run.id, action, {}, "ann", None)
+    view = await rested(engine, run.run.id)
+
+    assert view.run.status is RunStatus.FAILED
+    assert view.run.message == "Node 'bad' failed: broken"
+
+
+async def test_who_declined_is_still_known_after_a_crash(house, stage):
+    engine = await house.open()
+    definition = flow("start>one start>two", one=human(), two=human())
+    run = await engine.run(await save(engine, definition), None)
+    await engine.decide(run.run.id, PauseAction.DECLINE, {}, "ann", "no", node_id="one")
+    await still(engine)
+
+    engine = await house.restart(engine)
+    await engine.decide(run.run.id, PauseAction.DECLINE, {}, "bob", "never", node_id="two")
+
+    assert (await rested(engine, run.run.id)).run.message == "Node 'one' was declined by ann: no"
+
+
 async def test_a_start_that_was_accepted_is_found_again_though_nothing_of_it_ran(house, stage):
     engine = await house.open(slots=1)
     workflow_id = await save(engine, CHAIN)
@@ -363,6 +420,38 @@ async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage, fe
     assert view.run.status is RunStatus.COMPLETED
     assert view.run.message == "2 of 3 rows completed, 1 failed."
     assert f"{FEW} times" in (await text_of(engine, view.run.output_file_id)).splitlines()[0]
+
+
+async def test_rows_that_wait_for_people_end_with_a_batch_that_is_given_up(
+    house, stage, few_recoveries, monkeypatch
+):
+    """The second reading of the dataset ends the server each time."""
+    readings = asyncio.Queue()
+
+    async def first_row_only(*arguments, start, **options):
+        readings.put_nowait(start)
+        if start == 0:
+            yield [Row(0, {"n": "1"})]
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(rowel.engine.batch, "rows", first_row_only)
+    engine = await house.open()
+    dataset = await upload(engine, "n\n1\n2\n")
+    definition = flow("start>ask ask>a", ask=human())
+    batch = await engine.start_batch(await save(engine, definition), dataset.id, 1)
+    async with asyncio.timeout(20):
+        while not await engine.paused(limit=1):  # noqa: ASYNC110  # rows tell nobody but their batch
+            await asyncio.sleep(0.001)
+    for _ in range(FEW + 1):
+        assert await asyncio.wait_for(readings.get(), 20) in (0, 1)
+        engine = await house.restart(engine)
+
+    view = await rested(engine, batch.run.id)
+
+    assert view.run.status is RunStatus.FAILED
+    (row,) = await engine.list_runs(Filter(parent_run_id=batch.run.id), limit=10)
+    assert row.run.status is RunStatus.CANCELED
+    assert await engine.paused(limit=10) == []
 
 
 async def test_a_run_that_makes_progress_may_be_taken_up_as_often_as_it_takes(house, stage, few_recoveries):

@@ -59,8 +59,10 @@ class Progress:
     def __init__(self, run: Run, root: Frame, services: Services, clock: Clock) -> None:
         self.run = run
         self.root = root
-        #: Why the run will end FAILED or CANCELED: the first reason there was.
-        self.message: str | None = None
+        #: Why the run will end FAILED or CANCELED: the first failure and the first refusal there were. What happens in
+        #: a body is for its container to say.
+        self.failure: str | None = None
+        self.refusal: str | None = None
         #: Nodes whose turn has come, nodes to be started once the group has landed, retries that wait for their time.
         self.ready: deque[Place] = deque()
         self.starting: list[Place] = []
@@ -92,6 +94,11 @@ class Progress:
         self._tasks = {task.path: task for task in changes.tasks} | self._tasks
         self._pauses = [*changes.pauses, *self._pauses]
         self._facts = [*changes.facts, *self._facts]
+
+    @property
+    def message(self) -> str | None:
+        """Why the run will not end COMPLETED. A failure outweighs a refusal, as it does in the status."""
+        return self.failure or self.refusal
 
     @property
     def size(self) -> int:
@@ -215,7 +222,8 @@ class Progress:
         self._failed(place, failure.message)
 
     def _failed(self, place: Place, message: str) -> None:
-        self._give_reason(place, f"Node {place.node_id!r} failed: {message}")
+        if place.frame.parent is None:
+            self.failure = self.failure or f"Node {place.node_id!r} failed: {message}"
         self._apply(place.frame, place.frame.planner.fail(place.node_id))
         self.look_up_from(place.frame)
 
@@ -306,13 +314,9 @@ class Progress:
         self._end(place, TaskStatus.CANCELED, error=refusal)
         self._declined(place, refusal)
 
-    def _give_reason(self, place: Place, reason: str) -> None:
-        """Only what happens at the top ends a run: what happens in a body is for its container to say."""
-        if place.frame.parent is None:
-            self.message = self.message or reason
-
     def _declined(self, place: Place, refusal: str) -> None:
-        self._give_reason(place, refusal)
+        if place.frame.parent is None:
+            self.refusal = self.refusal or refusal
         self._apply(place.frame, place.frame.planner.cancel(place.node_id, declined=True))
         self.look_up_from(place.frame)
 

@@ -124,13 +124,14 @@ def _is_done(task: Task) -> bool:
     return task.status is TaskStatus.COMPLETED
 
 
-def first_reason(tasks: Sequence[Task]) -> str | None:
-    """Why the run will end FAILED or CANCELED, from its top-level tasks: the first that failed or was declined."""
-    told = [task for task in tasks if task.parent_path is None and task.end_time is not None]
-    for task in sorted(told, key=lambda task: (task.end_time, task.path)):
-        if task.status is TaskStatus.FAILED:
-            reason = (task.error or "").splitlines()
-            return f"Node {task.node_id!r} failed: {reason[0] if reason else ''}"
-        if is_declined(task):
-            return task.error
-    return None
+def first_reasons(tasks: Sequence[Task]) -> tuple[str | None, str | None]:
+    """The first failure and the first refusal among a run's top-level tasks, as its message tells them."""
+    ended = [task for task in tasks if task.parent_path is None and task.end_time is not None]
+    ended.sort(key=lambda task: (task.end_time, task.path))
+    failed = (task for task in ended if task.status is TaskStatus.FAILED)
+    failures = (f"Node {task.node_id!r} failed: {_first_line(task.error)}" for task in failed)
+    return next(failures, None), next((task.error for task in ended if is_declined(task)), None)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]

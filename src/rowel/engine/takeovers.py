@@ -18,7 +18,7 @@ from rowel.engine.house import House
 from rowel.engine.owners import wake_owner
 from rowel.engine.progress import Answer
 from rowel.engine.reads import find_run
-from rowel.engine.restore import Restoration, first_reason
+from rowel.engine.restore import Restoration, first_reasons
 from rowel.engine.runner import Means, News, Runner
 from rowel.store import pauses, runs, workflows
 from rowel.store.journal import Changes, Rest
@@ -118,7 +118,7 @@ class Takeovers:
         restoration = Restoration(run, program, tasks, open_pauses)
         root = restoration.root()
         runner = Runner(self._means, run, root)
-        runner.progress.message = first_reason(tasks)
+        runner.progress.failure, runner.progress.refusal = first_reasons(tasks)
         restoration.reopen(runner.progress, root)
         return runner
 
