@@ -5,7 +5,7 @@ import pytest
 from rowel.core.errors import NodeFailed, NotFound
 from rowel.core.status import RunStatus, RunType
 from rowel.store.runs import Filter
-from tests.support.flows import flow
+from tests.support.flows import flow, human
 from tests.support.house import save, still
 
 ONE = flow("start>a")
@@ -137,3 +137,21 @@ async def test_a_deleted_workflow_is_not_listed(engine):
     assert await engine.list_workflows(limit=10) == []
     with pytest.raises(NotFound):
         await engine.delete_workflow(workflow_id)
+
+
+async def test_looking_at_runs_writes_nothing(engine, house, three, monkeypatch):
+    paused = await engine.run(await save(engine, flow("start>ask", ask=human())), None)
+    writes = []
+    monkeypatch.setattr(
+        engine._house.database.writer, "write", lambda *steps, **options: writes.append(steps)
+    )
+
+    await engine.get_run(paused.run.id)
+    await engine.list_runs(Filter(), limit=100)
+    await engine.paused(limit=10)
+    await engine.pause_history(paused.run.id)
+    await engine.list_versions(paused.run.workflow_id)
+    async for _ in engine.events(three[0].id):
+        pass
+
+    assert writes == []
