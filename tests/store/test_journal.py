@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from rowel.core.outcomes import Usage
+from rowel.core.records import PauseID
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
+from rowel.store import events
 from rowel.store.journal import Changes
 from tests.support.ledger import NOON, Ledger, decision, facts, make_pause, make_run, make_task, rest
 
@@ -254,21 +256,150 @@ async def test_values_as_deep_as_json_may_be_come_back(ledger: Ledger) -> None:
     assert (await ledger.run(run.id)).initial_inputs == {"i": {"v": deep}}
 
 
-async def test_a_late_write_waits_for_the_new_owner_and_does_not_land(postgres_url: str) -> None:
-    """Two processes on Postgres: the one that was fenced off meets a lock and then the newer epoch."""
-    old, new = Ledger(postgres_url), Ledger(postgres_url)
-    run = await old.begin()
-    for _ in range(20):
-        taken, late = await asyncio.gather(
-            new.journal.take(run.id, []),
-            old.journal.advance(run, Changes(tasks=[make_task(run, "a")])),
-        )
-        assert taken is not None
-        landed = late is not None
-        assert ((await new.tasks(run.id)) != {}) == landed
-        if landed:
-            break
-        assert await old.journal.advance(run, Changes(tasks=[make_task(run, "a")])) is None
-        run = run.evolve(epoch=taken.epoch)
-    await old.close()
-    await new.close()
+async def test_a_row_on_its_way_while_its_batch_was_canceled_is_not_counted_twice(ledger: Ledger) -> None:
+    batch = await ledger.batch(total=3)
+    row = await ledger.begin(owner_id=batch.id, row_index=0)
+    other = await ledger.begin(owner_id=batch.id, row_index=1)
+    await ledger.journal.cancel(batch, [], message="x", time=NOON, facts=[])
+    assert await ledger.journal.rest(row, Changes(), rest(RunStatus.COMPLETED)) is not None
+    assert await ledger.journal.cancel(other, [], message="x", time=NOON, facts=facts(1)) is not None
+    counts = await ledger.counts(batch.id)
+    assert (counts.completed, counts.canceled) == (0, 3)
+
+
+async def test_a_cancel_that_does_not_land_leaves_the_owned_runs_alone(ledger: Ledger) -> None:
+    owner = await ledger.begin()
+    child = await ledger.begin(owner_id=owner.id, owner_path="sub")
+    await ledger.journal.rest(owner, Changes(), rest(RunStatus.COMPLETED))
+    assert await ledger.journal.cancel(owner, [child], message="x", time=NOON, facts=facts(1)) is None
+    assert await ledger.run(child.id) == child
+
+
+async def test_every_canceled_run_is_told_in_its_own_events(ledger: Ledger) -> None:
+    owner = await ledger.begin()
+    child = await ledger.begin(owner_id=owner.id, owner_path="sub")
+    assert await ledger.journal.cancel(owner, [child], message="x", time=NOON, facts=facts(2)) == 3
+    for run in (owner, child):
+        found = await ledger.database.read(lambda connection, run=run: events.after(connection, run.id, 1))
+        assert [(event.number, event.body["run_id"]) for event in found] == [(2, run.id), (3, run.id)]
+
+
+async def test_a_child_of_a_row_wakes_the_row_and_the_batch_that_moves_it(ledger: Ledger) -> None:
+    batch = await ledger.batch()
+    row, _ = await ledger.paused("ask", owner_id=batch.id, row_index=0)
+    child = await ledger.begin(owner_id=row.id, owner_path="sub")
+    before = (await ledger.run(batch.id)).signals
+    await ledger.journal.rest(child, Changes(), rest(RunStatus.COMPLETED))
+    assert (await ledger.run(row.id)).has_work
+    assert (await ledger.run(batch.id)).signals == before + 1
+
+
+@pytest.mark.parametrize("end", [RunStatus.PAUSED, RunStatus.FAILED])
+async def test_a_child_that_is_over_before_it_was_written_wakes_its_owner(
+    ledger: Ledger, end: RunStatus
+) -> None:
+    owner, _ = await ledger.paused("ask")
+    await ledger.begin(owner_id=owner.id, owner_path="sub", status=end, has_work=False)
+    woken = await ledger.run(owner.id)
+    assert (woken.has_work, woken.signals) == (True, 1)
+
+
+async def test_a_row_that_is_over_before_it_was_written_is_counted(ledger: Ledger) -> None:
+    batch = await ledger.batch()
+    await ledger.begin(owner_id=batch.id, row_index=0, status=RunStatus.COMPLETED, end_time=NOON)
+    counts = await ledger.counts(batch.id)
+    assert (counts.cursor, counts.completed) == (1, 1)
+
+
+async def test_a_row_that_waits_wakes_nobody(ledger: Ledger) -> None:
+    batch = await ledger.batch()
+    await ledger.paused("ask", owner_id=batch.id, row_index=0)
+    assert (await ledger.run(batch.id)).signals == 0
+
+
+async def test_a_child_that_moves_again_wakes_its_owner(ledger: Ledger) -> None:
+    owner, _ = await ledger.paused("ask")
+    child, _ = await ledger.paused("ask", owner_id=owner.id, owner_path="sub")
+    before = (await ledger.run(owner.id)).signals
+    assert await ledger.journal.advance(child, Changes(), RunStatus.RUNNING) is not None
+    assert (await ledger.run(owner.id)).signals == before + 1
+    assert (await ledger.run(child.id)).status is RunStatus.RUNNING
+
+
+async def test_an_answered_row_sets_its_paused_batch_going(ledger: Ledger) -> None:
+    batch = await ledger.batch(total=1)
+    row, (pause,) = await ledger.paused("ask", owner_id=batch.id, row_index=0)
+    paused = rest(RunStatus.PAUSED)
+    assert await ledger.journal.rest_batch(batch, Changes(), paused, settled=0, file=None) is not None
+    await ledger.journal.decide(row, decision(pause), [])
+    woken = await ledger.run(batch.id)
+    assert (woken.status, woken.has_work, woken.signals) == (RunStatus.RUNNING, True, 1)
+
+
+async def test_a_task_that_asks_again_after_an_answer_has_a_new_pause(ledger: Ledger) -> None:
+    run, (first,) = await ledger.paused("ask")
+    again = make_task(run, "ask", TaskStatus.PAUSED)
+    assert await ledger.journal.decide(run, decision(first, task=again), []) is not None
+    second = make_pause(run, "ask", id=PauseID("second"))
+    await ledger.journal.advance(run, Changes(pauses=[second]))
+    assert [(kept.id, kept.is_open) for kept in await ledger.pauses(run.id)] == [
+        ("second", True),
+        (first.id, False),
+    ]
+
+
+async def test_a_pause_of_one_run_cannot_be_answered_through_another(ledger: Ledger) -> None:
+    run, (pause,) = await ledger.paused("ask")
+    other = await ledger.begin()
+    stray = decision(pause, run_id=other.id, task=make_task(other, "ask"))
+    assert await ledger.journal.decide(other, stray, facts(1)) is None
+    assert (await ledger.pauses(run.id))[0].is_open
+    assert await ledger.tasks(other.id) == {}
+
+
+async def test_recoveries_are_counted_until_a_task_completes(ledger: Ledger) -> None:
+    run = await ledger.begin(status=RunStatus.PENDING)
+    assert await ledger.journal.take(run.id, []) is not None
+    assert (await ledger.run(run.id)).recoveries == 0
+    for _ in range(2):
+        taken = await ledger.journal.take(run.id, [])
+    assert taken is not None
+    assert (await ledger.run(run.id)).recoveries == 2
+    run = run.evolve(epoch=taken.epoch)
+    await ledger.journal.advance(run, Changes(tasks=[make_task(run, "a", TaskStatus.RUNNING)]))
+    assert (await ledger.run(run.id)).recoveries == 2
+    await ledger.journal.advance(run, Changes(tasks=[make_task(run, "a")]))
+    assert (await ledger.run(run.id)).recoveries == 0
+
+
+@pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.RUNNING])
+async def test_a_run_that_is_taken_over_is_running(ledger: Ledger, status: RunStatus) -> None:
+    run = await ledger.begin(status=status)
+    await ledger.journal.take(run.id, [])
+    assert (await ledger.run(run.id)).status is RunStatus.RUNNING
+
+
+async def test_a_run_with_one_answered_and_one_open_pause_stays_paused_when_taken_over(
+    ledger: Ledger,
+) -> None:
+    run, (first, _) = await ledger.paused("a", "b")
+    await ledger.journal.decide(run, decision(first), [])
+    assert await ledger.journal.take(run.id, []) is not None
+    assert (await ledger.run(run.id)).status is RunStatus.PAUSED
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), {1, 2}, b"x", object()])
+async def test_what_json_cannot_say_is_refused_before_it_is_queued(ledger: Ledger, bad: Any) -> None:
+    run = await ledger.begin()
+    with pytest.raises((TypeError, ValueError)):
+        await ledger.journal.advance(run, Changes(tasks=[make_task(run, "a", outputs={"v": bad})]))
+    assert await ledger.journal.advance(run, Changes(facts=facts(1))) == 2
+
+
+async def test_a_group_with_one_task_that_cannot_be_kept_keeps_none_of_its_parts(ledger: Ledger) -> None:
+    run = await ledger.begin()
+    good, bad = make_task(run, "a"), make_task(run, "b", attempt=2**70)
+    with pytest.raises(Exception, match=r"(?i)int"):
+        await ledger.journal.advance(run, Changes(tasks=[good, bad], facts=facts(1)))
+    assert await ledger.tasks(run.id) == {}
+    assert await ledger.run(run.id) == run

@@ -195,7 +195,12 @@ class Transitions:
         run_lives = exists(select(1).where(runs.c.id == word("run_id"), _is_open()).with_for_update())
         self.answer_pause = self._compiled(
             update(pauses)
-            .where(pauses.c.id == word("pause_id"), pauses.c.is_open == 1, run_lives)
+            .where(
+                pauses.c.id == word("pause_id"),
+                pauses.c.run_id == word("run_id"),
+                pauses.c.is_open == 1,
+                run_lives,
+            )
             .values({"is_open": 0, **{name: _typed(pauses, name) for name in answer}})
             .returning(pauses.c.id)
         )
