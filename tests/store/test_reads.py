@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, event
 
-from rowel.core.records import WorkflowID
+from rowel.core.records import Run, WorkflowID
 from rowel.core.status import RunStatus, RunType, TaskStatus
-from rowel.store import pauses, runs
+from rowel.store import datasets, events, pauses, runs, workflows
 from rowel.store.journal import Changes
 from rowel.store.runs import Filter
-from tests.support.ledger import NOON, Ledger, make_task, rest
+from tests.support.ledger import NOON, Ledger, facts, make_pause, make_task, rest
+
+Query = Callable[[Connection], Any]
 
 
 async def listed(ledger: Ledger, wanted: Filter, *, limit: int = 100, offset: int = 0) -> list[str]:
@@ -73,8 +79,6 @@ async def test_what_waits_is_listed_with_its_oldest_pause_newest_first(ledger: L
 
 
 async def test_pauses_that_run_out_are_found_longest_overdue_first(ledger: Ledger) -> None:
-    from tests.support.ledger import make_pause
-
     run = await ledger.begin()
     waiting = [
         make_pause(run, f"n{n}", due_at=NOON + timedelta(seconds=10 - n), on_timeout="fail") for n in range(3)
@@ -128,38 +132,214 @@ async def test_tasks_of_many_runs_are_read_together(ledger: Ledger) -> None:
     ]
 
 
-QUERIES: dict[str, Any] = {
-    "all runs": lambda connection: runs.newest(connection, Filter(), limit=10),
-    "runs of a workflow": lambda connection: runs.newest(connection, Filter(workflow_id="w"), limit=10),
-    "after a cursor": lambda connection: runs.newest(connection, Filter(before=(NOON, "x")), limit=10),
-    "tasks": lambda connection: runs.get_tasks_of(connection, ["a", "b"]),
-    "work": runs.open_runs,
-    "open rows": lambda connection: runs.open_rows(connection, "b"),
-    "owned": lambda connection: runs.open_owned(connection, "b"),
-    "rows": lambda connection: runs.rows_of(connection, "b", 0, 10),
-    "due": lambda connection: pauses.due(connection, NOON),
-    "pauses of a run": lambda connection: pauses.of_run(connection, "r"),
+async def test_tasks_are_listed_as_they_started_and_those_that_never_did_last(ledger: Ledger) -> None:
+    run = await ledger.begin()
+    started = [make_task(run, name, start_time=NOON + timedelta(seconds=n)) for n, name in enumerate("cab")]
+    never = [make_task(run, name, TaskStatus.CANCELED) for name in "ed"]
+    await ledger.journal.advance(run, Changes(tasks=[*never, *started]))
+    assert list(await ledger.tasks(run.id)) == ["c", "a", "b", "d", "e"]
+
+
+async def test_a_batch_is_found_by_its_dataset_while_it_is_open(ledger: Ledger) -> None:
+    run = await ledger.begin(input_dataset_id="d", run_type=RunType.BATCH)
+    reading = await ledger.database.read(lambda connection: runs.open_batch_on(connection, "d"))
+    assert reading is not None
+    assert reading.id == run.id
+    assert await ledger.database.read(lambda connection: runs.open_batch_on(connection, "e")) is None
+    assert await listed(ledger, Filter(dataset_id="d")) == [run.id]
+    await ledger.journal.rest(run, Changes(), rest(RunStatus.COMPLETED))
+    assert await ledger.database.read(lambda connection: runs.open_batch_on(connection, "d")) is None
+    assert await listed(ledger, Filter(dataset_id="d")) == [run.id]
+
+
+async def test_a_child_is_found_by_the_task_that_waits_for_it(ledger: Ledger) -> None:
+    owner = await ledger.begin()
+    child = await ledger.begin(owner_id=owner.id, owner_path="loop.0.sub")
+    found = await ledger.database.read(
+        lambda connection: [runs.child_of(connection, owner.id, path) for path in ("loop.0.sub", "sub")]
+    )
+    assert found == [child, None]
+
+
+async def test_what_is_not_there_is_none(ledger: Ledger) -> None:
+    found = await ledger.database.read(
+        lambda connection: [
+            runs.get(connection, "x"),
+            runs.get_batch(connection, "x"),
+            pauses.get(connection, "x"),
+            pauses.next_due(connection),
+        ]
+    )
+    assert found == [None] * 4
+
+
+async def test_the_next_pause_to_run_out_is_known(ledger: Ledger) -> None:
+    run = await ledger.begin()
+    waiting = [make_pause(run, f"n{n}", due_at=NOON + timedelta(seconds=n)) for n in (2, 1, 3)]
+    await ledger.journal.advance(run, Changes(pauses=waiting))
+    assert await ledger.database.read(pauses.next_due) == NOON + timedelta(seconds=1)
+
+
+async def test_batches_are_read_together_with_what_waits_in_them(ledger: Ledger) -> None:
+    first, second = await ledger.batch(), await ledger.batch()
+    await ledger.paused("ask", owner_id=first.id, row_index=0)
+    found = await ledger.database.read(
+        lambda connection: runs.get_batches(connection, [first.id, second.id, "x"])
+    )
+    assert {run_id: batch.paused for run_id, batch in found.items()} == {first.id: 1, second.id: 0}
+
+
+async def test_events_of_a_group_can_be_read_from_its_middle(ledger: Ledger) -> None:
+    run = await ledger.begin()
+    await ledger.journal.advance(run, Changes(facts=facts(3, "y")))
+    found = await ledger.database.read(lambda connection: events.after(connection, run.id, 2))
+    assert [(one.number, one.kind, one.body) for one in found] == [
+        (3, "log", {"message": "y1"}),
+        (4, "log", {"message": "y2"}),
+    ]
+
+
+async def test_events_are_read_in_portions_without_a_gap(ledger: Ledger) -> None:
+    run = await ledger.begin()
+    for size in (1, 4, 2, 3):
+        await ledger.journal.advance(run, Changes(facts=facts(size)))
+    numbers: list[int] = []
+
+    def portion(connection: Connection) -> list[int]:
+        last = numbers[-1] if numbers else 0
+        return [one.number for one in events.after(connection, run.id, last, limit=2)]
+
+    while found := await ledger.database.read(portion):
+        numbers += found
+    assert numbers == list(range(1, 12))
+
+
+@given(st.integers(0, 100), st.lists(st.sampled_from(["run", "task", "log"]), min_size=1, max_size=9))
+def test_the_last_event_of_a_group_carries_the_groups_number(before: int, kinds: list[str]) -> None:
+    found = events.unpack(before + len(kinds), [{"kind": kind, "n": n} for n, kind in enumerate(kinds)])
+    assert [(one.number, one.kind, one.body) for one in found] == [
+        (before + 1 + n, kind, {"n": n}) for n, kind in enumerate(kinds)
+    ]
+
+
+async def test_all_that_one_read_sees_is_of_one_moment(ledger: Ledger) -> None:
+    run = await ledger.begin()
+    loop = asyncio.get_running_loop()
+
+    def look(connection: Connection) -> list[tuple[Run | None, int]]:
+        first = runs.get(connection, run.id), len(runs.get_tasks(connection, run.id))
+        write = ledger.journal.advance(run, Changes(tasks=[make_task(run, "a")], facts=facts(1)))
+        assert asyncio.run_coroutine_threadsafe(write, loop).result() == 2
+        return [first, (runs.get(connection, run.id), len(runs.get_tasks(connection, run.id)))]
+
+    before, after = await ledger.database.read(look)
+    assert before == after == (run, 0)
+    assert set(await ledger.tasks(run.id)) == {"a"}
+
+
+def of_runs(**wanted: Any) -> Query:
+    return lambda connection: runs.newest(connection, Filter(**wanted), limit=10)
+
+
+#: What is asked often or may grow large, and the index that answers it.
+QUERIES: dict[str, tuple[Query, str]] = {
+    "all runs": (of_runs(), "ix_runs_start_time_id"),
+    "after a cursor": (of_runs(before=(NOON, "x")), "ix_runs_start_time_id ((start_time,id)<(?,?))"),
+    "since": (of_runs(since=NOON, until=NOON), "ix_runs_start_time_id (start_time>? AND start_time<?)"),
+    "of a status": (of_runs(statuses=[RunStatus.FAILED]), "ix_runs_start_time_id"),
+    "of a workflow": (of_runs(workflow_id="w"), "ix_runs_workflow_id_start_time_id (workflow_id=?)"),
+    "of a workflow after a cursor": (
+        of_runs(workflow_id="w", before=(NOON, "x")),
+        "ix_runs_workflow_id_start_time_id (workflow_id=? AND (start_time,id)<(?,?))",
+    ),
+    "of a parent": (of_runs(parent_run_id="r"), "ix_runs_parents (parent_run_id=?)"),
+    "of a dataset": (
+        of_runs(dataset_id="d", run_type=RunType.BATCH),
+        "ix_runs_datasets (input_dataset_id=?)",
+    ),
+    "tasks": (
+        lambda connection: runs.get_tasks_of(connection, ["a", "b"]),
+        "sqlite_autoindex_tasks_1 (run_id=?)",
+    ),
+    "paused rows": (
+        lambda connection: runs.get_batches(connection, ["b"]),
+        "sqlite_autoindex_batches_1 (run_id=?)",
+    ),
+    "work": (runs.open_runs, "ix_runs_work"),
+    "open rows": (lambda connection: runs.open_rows(connection, "b"), "ix_runs_open_children (owner_id=?)"),
+    "owned": (lambda connection: runs.open_owned(connection, "b"), "ix_runs_open_children (owner_id=?)"),
+    "child": (
+        lambda connection: runs.child_of(connection, "b", "p"),
+        "ix_runs_children (owner_id=? AND owner_path=?)",
+    ),
+    "rows": (
+        lambda connection: runs.rows_of(connection, "b", 0, 10),
+        "ix_runs_rows (owner_id=? AND row_index>?)",
+    ),
+    "reading batch": (
+        lambda connection: runs.open_batch_on(connection, "d"),
+        "ix_runs_datasets (input_dataset_id=?)",
+    ),
+    "due": (lambda connection: pauses.due(connection, NOON), "ix_pauses_due (due_at>? AND due_at<?)"),
+    "next due": (pauses.next_due, "ix_pauses_due (due_at>?)"),
+    "pauses of a run": (
+        lambda connection: pauses.of_run(connection, "r"),
+        "ix_pauses_run_id_pause_time_id (run_id=?)",
+    ),
+    "waiting": (lambda connection: pauses.waiting_runs(connection, limit=9, offset=0), "ix_pauses_open"),
+    "workflows": (
+        lambda connection: workflows.newest(connection, limit=9, offset=0),
+        "ix_workflows_created_at_id",
+    ),
+    "newest version": (
+        lambda connection: workflows.find_version(connection, "w", None),
+        "sqlite_autoindex_versions_2 (workflow_id=?)",
+    ),
+    "versions": (
+        lambda connection: workflows.versions_of(connection, "w", limit=9, offset=0),
+        "sqlite_autoindex_versions_2 (workflow_id=?)",
+    ),
+    "datasets": (lambda connection: datasets.newest(connection, limit=9), "ix_datasets_created_at_id"),
+    "output files": (
+        lambda connection: datasets.output_files_newest(connection, limit=9),
+        "ix_output_files_created_at_id",
+    ),
+    "events": (
+        lambda connection: events.after(connection, "r", 3),
+        "sqlite_autoindex_events_1 (run_id=? AND seq>?)",
+    ),
 }
 
+#: What is sorted is little: the tasks of a page of runs, the rows in flight.
+SORTED = {"tasks", "open rows"}
 
-@pytest.mark.parametrize("name", list(QUERIES))
-async def test_no_list_reads_a_whole_table(sqlite_url: str, name: str) -> None:
-    ledger = Ledger(sqlite_url)
+
+async def plan_of(ledger: Ledger, query: Query) -> list[str]:
+    """How SQLite answers the query."""
     seen: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        seen.append((statement, parameters))
+        if statement.startswith("SELECT"):
+            seen.append((statement, parameters))
 
     event.listen(ledger.database.engine, "before_cursor_execute", note)
-    await ledger.database.read(QUERIES[name])
+    await ledger.database.read(query)
     event.remove(ledger.database.engine, "before_cursor_execute", note)
-    plans = await ledger.database.read(
+    return await ledger.database.read(
         lambda connection: [
             row[3]
             for statement, parameters in seen
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
     )
+
+
+@pytest.mark.parametrize("name", list(QUERIES))
+async def test_no_list_reads_or_sorts_a_whole_table(sqlite_url: str, name: str) -> None:
+    query, index = QUERIES[name]
+    ledger = Ledger(sqlite_url)
+    plan = await plan_of(ledger, query)
     await ledger.close()
-    assert plans
-    assert not [line for line in plans if line.startswith("SCAN") and "USING INDEX" not in line], plans
+    assert plan[0].endswith(f"USING INDEX {index}")
+    assert not [line for line in plan if line.startswith("SCAN") and "USING INDEX" not in line]
+    assert any("TEMP B-TREE" in line for line in plan) == (name in SORTED)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select, tuple_
 
 from rowel.core.records import Batch, Run, Task
 from rowel.core.status import RunStatus, RunType
@@ -70,8 +70,7 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     if wanted.until is not None:
         yield runs.c.start_time <= rows.to_number(wanted.until)
     if wanted.before is not None:
-        start, run_id = rows.to_number(wanted.before[0]), wanted.before[1]
-        yield or_(runs.c.start_time < start, and_(runs.c.start_time == start, runs.c.id < run_id))
+        yield tuple_(runs.c.start_time, runs.c.id) < (rows.to_number(wanted.before[0]), wanted.before[1])
 
 
 def get_tasks(connection: Connection, run_id: str) -> list[Task]:
@@ -174,10 +173,7 @@ def rows_of(connection: Connection, batch_id: str, start: int, limit: int) -> li
 def open_batch_on(connection: Connection, dataset_id: str) -> Run | None:
     """An open batch that reads this dataset."""
     query = (
-        select(*COLUMNS)
-        .join(batches, batches.c.run_id == runs.c.id)
-        .where(batches.c.dataset_id == dataset_id, runs.c.end_time.is_(None))
-        .limit(1)
+        select(*COLUMNS).where(runs.c.input_dataset_id == dataset_id, runs.c.end_time.is_(None)).limit(1)
     )
     row = connection.execute(query).mappings().first()
     return None if row is None else rows.run_from_row(row)

@@ -134,8 +134,17 @@ Index(
     "ix_runs_parents",
     runs.c.parent_run_id,
     runs.c.start_time,
+    runs.c.id,
     sqlite_where=text("parent_run_id IS NOT NULL"),
     postgresql_where=text("parent_run_id IS NOT NULL"),
+)
+Index(
+    "ix_runs_datasets",
+    runs.c.input_dataset_id,
+    runs.c.start_time,
+    runs.c.id,
+    sqlite_where=text("input_dataset_id IS NOT NULL"),
+    postgresql_where=text("input_dataset_id IS NOT NULL"),
 )
 Index(
     "ix_runs_paused",
@@ -190,7 +199,7 @@ pauses = Table(
     #: The group of records that answered it.
     Column("stamp", BigInteger, nullable=False),
 )
-Index(None, pauses.c.run_id, pauses.c.pause_time)
+Index(None, pauses.c.run_id, pauses.c.pause_time, pauses.c.id)
 Index(
     "ix_pauses_open",
     pauses.c.pause_time,
@@ -245,6 +254,7 @@ datasets = Table(
     Column("offsets", Text, nullable=False),
     *_times(),
 )
+Index(None, datasets.c.created_at, datasets.c.id)
 
 output_files = Table(
     "output_files",
@@ -256,6 +266,7 @@ output_files = Table(
     Column("is_ready", SmallInteger, nullable=False),
     *_times(),
 )
+Index(None, output_files.c.created_at, output_files.c.id)
 
 #: The newest commit of each writer, read after a commit whose outcome is unknown.
 writers = Table(

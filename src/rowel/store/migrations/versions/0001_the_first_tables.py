@@ -41,6 +41,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_datasets")),
     )
+    with op.batch_alter_table("datasets", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_datasets_created_at_id"), ["created_at", "id"], unique=False)
+
     op.create_table(
         "events",
         sa.Column("run_id", sa.Text(), nullable=False),
@@ -59,6 +62,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_output_files")),
     )
+    with op.batch_alter_table("output_files", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_output_files_created_at_id"), ["created_at", "id"], unique=False)
+
     op.create_table(
         "pauses",
         sa.Column("id", sa.Text(), nullable=False),
@@ -98,7 +104,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("is_open = 1"),
         )
         batch_op.create_index(
-            batch_op.f("ix_pauses_run_id_pause_time"), ["run_id", "pause_time"], unique=False
+            batch_op.f("ix_pauses_run_id_pause_time_id"), ["run_id", "pause_time", "id"], unique=False
         )
 
     op.create_table(
@@ -137,6 +143,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("owner_path IS NOT NULL"),
         )
         batch_op.create_index(
+            "ix_runs_datasets",
+            ["input_dataset_id", "start_time", "id"],
+            unique=False,
+            sqlite_where=sa.text("input_dataset_id IS NOT NULL"),
+            postgresql_where=sa.text("input_dataset_id IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_runs_open_children",
             ["owner_id", "status"],
             unique=False,
@@ -145,7 +158,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_runs_parents",
-            ["parent_run_id", "start_time"],
+            ["parent_run_id", "start_time", "id"],
             unique=False,
             sqlite_where=sa.text("parent_run_id IS NOT NULL"),
             postgresql_where=sa.text("parent_run_id IS NOT NULL"),
@@ -268,6 +281,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("owner_id IS NOT NULL AND end_time IS NULL"),
         )
         batch_op.drop_index(
+            "ix_runs_datasets",
+            sqlite_where=sa.text("input_dataset_id IS NOT NULL"),
+            postgresql_where=sa.text("input_dataset_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "ix_runs_children",
             sqlite_where=sa.text("owner_path IS NOT NULL"),
             postgresql_where=sa.text("owner_path IS NOT NULL"),
@@ -275,7 +293,7 @@ def downgrade() -> None:
 
     op.drop_table("runs")
     with op.batch_alter_table("pauses", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_pauses_run_id_pause_time"))
+        batch_op.drop_index(batch_op.f("ix_pauses_run_id_pause_time_id"))
         batch_op.drop_index(
             "ix_pauses_open", sqlite_where=sa.text("is_open = 1"), postgresql_where=sa.text("is_open = 1")
         )
@@ -286,7 +304,13 @@ def downgrade() -> None:
         )
 
     op.drop_table("pauses")
+    with op.batch_alter_table("output_files", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_output_files_created_at_id"))
+
     op.drop_table("output_files")
     op.drop_table("events")
+    with op.batch_alter_table("datasets", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_datasets_created_at_id"))
+
     op.drop_table("datasets")
     op.drop_table("batches")
