@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from rowel.store.database import Database
 from rowel.store.tables import metadata
+from tests.support.ledger import Ledger
 
 
 async def test_migrations_make_exactly_the_tables_of_the_code(empty_database_url: str) -> None:
@@ -51,4 +56,79 @@ async def test_sqlite_is_durable_and_readable_beside_its_writer(sqlite_url: str)
     with database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    await database.close()
+
+
+async def test_partial_indexes_hold_only_what_they_are_for(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    database.migrate()
+    find = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%WHERE%'",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%WHERE%'",
+    }[database.engine.dialect.name]
+    found = dict(
+        await database.read(lambda connection: [tuple(row) for row in connection.execute(text(find))])
+    )
+    await database.close()
+    wanted = {
+        index.name: index.dialect_options["sqlite"]["where"].text
+        for table in metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options["sqlite"]["where"] is not None
+    }
+    assert set(found) == set(wanted)
+    assert {name: plain(sql.partition("WHERE")[2]) for name, sql in found.items()} == {
+        name: plain(condition) for name, condition in wanted.items()
+    }
+
+
+def plain(condition: str) -> str:
+    """A condition without the brackets and types that Postgres adds."""
+    return condition.replace("(", "").replace(")", "").replace("::text", "").strip()
+
+
+async def test_what_was_written_stays_when_a_server_migrates_again(database_url: str) -> None:
+    ledger = Ledger(database_url)
+    run = await ledger.begin("a")
+    ledger.database.migrate()
+    assert await ledger.run(run.id) == run
+    await ledger.close()
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "what?x=1", "a#b", "ünï", "it's"])
+async def test_a_database_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    file = tmp_path / name / "rowel.db"
+    ledger = Ledger(f"sqlite:///{file}")
+    ledger.database.migrate()
+    run = await ledger.begin()
+    assert await ledger.run(run.id) == run
+    assert file.exists()
+    await ledger.close()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+async def test_postgres_has_two_names(postgres_url: str, scheme: str) -> None:
+    ledger = Ledger(postgres_url.replace("postgresql", scheme, 1))
+    run = await ledger.begin()
+    assert await ledger.run(run.id) == run
+    await ledger.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "rowel.db", "", "sqlite://x"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="SQLite or Postgres"):
+        Database(url)
+
+
+def test_a_refused_url_does_not_tell_its_password() -> None:
+    with pytest.raises(ValueError, match="SQLite or Postgres") as caught:
+        Database("mysql://ann:secret@host/db")
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_noticed(tmp_path: Path) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
+    with pytest.raises(OperationalError):
+        database.check()
     await database.close()
