@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -285,3 +287,30 @@ async def test_every_stamp_is_another(open_writer: Any) -> None:
     stamps = [one.next_stamp() for one in (writer, other) for _ in range(1000)]
     assert len(set(stamps)) == 2000
     assert max(stamps) < 2**63
+
+
+def test_a_loop_that_closed_without_waiting_does_not_break_the_writer(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    dialect = FaultyDialect(database.dialect)
+    writer = Writer(dialect, DELAYS_S)
+    insert = dialect.insert(writers).values(id=bindparam("id", ""), n=bindparam("n", 0))
+    statement = compile_statement(insert, dialect.sql)
+
+    async def leave() -> None:
+        leaving = asyncio.ensure_future(writer.write([statement.bind({"id": "t1", "n": 1})]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        leaving.cancel()
+
+    async def come_back() -> None:
+        assert await writer.write([statement.bind({"id": "t2", "n": 2})]) == [1]
+        await writer.close()
+        await database.close()
+
+    # The commit can't be made before the loop is closed.
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asyncio.run(leave())
+        other.execute("ROLLBACK")
+    asyncio.run(come_back())
+    assert asyncio.run(rows(sqlite_url)) == {"t1": 1, "t2": 2}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from secrets import randbits
@@ -129,8 +130,10 @@ class Writer:
                 told.append((write, self._commits.refusal(write)))
         with self._wake:
             self._queued[:0] = kept
-        if told and not (loop := told[0][0].future.get_loop()).is_closed():
-            loop.call_soon_threadsafe(partial(_resolve, told))
+        if told:
+            # Where the loop is closed nobody waits any more.
+            with suppress(RuntimeError):
+                told[0][0].future.get_loop().call_soon_threadsafe(partial(_resolve, told))
 
 
 def _resolve(told: Sequence[tuple[Write, Answer]]) -> None:
