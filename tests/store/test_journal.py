@@ -311,6 +311,24 @@ async def test_a_row_that_is_over_before_it_was_written_is_counted(ledger: Ledge
     assert (counts.cursor, counts.completed) == (1, 1)
 
 
+async def test_a_row_that_begins_out_of_turn_moves_no_cursor(ledger: Ledger) -> None:
+    batch = await ledger.batch()
+    await ledger.begin(owner_id=batch.id, row_index=2)
+    assert (await ledger.counts(batch.id)).cursor == 0
+
+
+async def test_an_end_that_does_not_land_wakes_no_batch(ledger: Ledger) -> None:
+    batch = await ledger.batch(total=1)
+    row, _ = await ledger.paused("ask", owner_id=batch.id, row_index=0)
+    await ledger.journal.rest_batch(batch, Changes(), rest(RunStatus.PAUSED), settled=0, file=None)
+    stale = row.evolve(epoch=0)
+    assert await ledger.journal.rest(stale, Changes(), rest(RunStatus.COMPLETED)) is None
+    assert not (await ledger.run(batch.id)).has_work
+    assert await ledger.journal.rest(row, Changes(), rest(RunStatus.COMPLETED)) is not None
+    woken = await ledger.run(batch.id)
+    assert (woken.has_work, woken.signals) == (True, 1)
+
+
 async def test_a_row_that_waits_wakes_nobody(ledger: Ledger) -> None:
     batch = await ledger.batch()
     await ledger.paused("ask", owner_id=batch.id, row_index=0)

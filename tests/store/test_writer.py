@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from typing import Any
@@ -219,6 +220,54 @@ async def test_a_commit_that_was_lost_before_it_landed_is_repeated(
 ) -> None:
     writer, _, insert = open_writer("commit", "look", "look")
     assert await writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True) == [1]
+    assert await rows(database_url) == {"t1": 1}
+
+
+@pytest.mark.parametrize("lost_looks", [0, 2])
+async def test_a_commit_before_is_not_taken_for_the_one_that_was_lost(
+    database_url: str, open_writer: Any, lost_looks: int
+) -> None:
+    writer, dialect, insert = open_writer()
+    await writer.write([insert.bind({"id": "t1", "n": 1})])
+    dialect.plan += ["commit", *["look"] * lost_looks]
+    assert await writer.write([insert.bind({"id": "t2", "n": 2})], persistent=True) == [1]
+    assert await rows(database_url) == {"t1": 1, "t2": 2}
+
+
+class Gate(FaultyDialect):
+    """Lets a planned fault wait until the test lets it through."""
+
+    def __init__(self, inner: Any, *plan: str) -> None:
+        super().__init__(inner, *plan)
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def reach(self, moment: str) -> None:
+        if self.is_next(moment):
+            self.reached.set()
+            assert self.go_on.wait(20)
+        super().reach(moment)
+
+
+async def test_what_arrives_during_trouble_is_written_after_what_waits(database_url: str) -> None:
+    database = Database(database_url)
+    dialect = Gate(database.dialect, "run")
+    writer = Writer(dialect, DELAYS_S)
+    insert = compile_statement(
+        dialect.insert(writers).values(id=bindparam("id", ""), n=bindparam("n", 0)), dialect.sql
+    )
+    first = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 1})], persistent=True))
+    await asyncio.to_thread(dialect.reached.wait)
+    second = asyncio.ensure_future(writer.write([insert.bind({"id": "t1", "n": 2})], persistent=True))
+    # One turn lets it ask, the next hands it over.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    dialect.go_on.set()
+    assert await first == [1]
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        await second
+    await writer.close()
+    await database.close()
     assert await rows(database_url) == {"t1": 1}
 
 
