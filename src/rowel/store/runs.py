@@ -172,8 +172,6 @@ def rows_of(connection: Connection, batch_id: str, start: int, limit: int) -> li
 
 def open_batch_on(connection: Connection, dataset_id: str) -> Run | None:
     """An open batch that reads this dataset."""
-    query = (
-        select(*COLUMNS).where(runs.c.input_dataset_id == dataset_id, runs.c.end_time.is_(None)).limit(1)
-    )
+    query = select(*COLUMNS).where(runs.c.input_dataset_id == dataset_id, runs.c.end_time.is_(None)).limit(1)
     row = connection.execute(query).mappings().first()
     return None if row is None else rows.run_from_row(row)
