@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -137,72 +137,40 @@ def _follow(client: Client, seen: Run, *, quiet: bool, url: str) -> Run:
         return live.refresh()
 
 
-def approve(
-    run_id: RunArgument,
-    given: Given = None,
-    node_id: NodeID = None,
-    user: User = None,
-    comments: Comments = None,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let a waiting run go on with what its node received, updated by --input."""
-    _decide(Action.APPROVE, run_id, given, node_id, user, comments, url, api_key, as_json)
+def _decider(action: Action, summary: str) -> Callable[..., None]:
+    """The command that answers a pause with this action."""
+
+    def decide(
+        run_id: RunArgument,
+        given: Given = None,
+        node_id: NodeID = None,
+        user: User = None,
+        comments: Comments = None,
+        url: Url = DEFAULT_URL,
+        api_key: ApiKey = None,
+        as_json: AsJson = False,
+    ) -> None:
+        with connected(url, api_key) as client:
+            seen = client.decide(
+                run_id,
+                action,
+                user_id=user or _login_name(),
+                inputs=read_answer(given or []),
+                comments=comments,
+                node_id=node_id,
+            )
+        if as_json:
+            print_json(seen)
+        else:
+            say(f"{seen.message}. The run is {seen.status}.")
+
+    decide.__doc__ = summary
+    return decide
 
 
-def decline(
-    run_id: RunArgument,
-    given: Given = None,
-    node_id: NodeID = None,
-    user: User = None,
-    comments: Comments = None,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse: the node's `declined` route is taken, or the run is canceled."""
-    _decide(Action.DECLINE, run_id, given, node_id, user, comments, url, api_key, as_json)
-
-
-def override(
-    run_id: RunArgument,
-    given: Given = None,
-    node_id: NodeID = None,
-    user: User = None,
-    comments: Comments = None,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let a waiting run go on with --input alone."""
-    _decide(Action.OVERRIDE, run_id, given, node_id, user, comments, url, api_key, as_json)
-
-
-def _decide(
-    action: Action,
-    run_id: str,
-    given: list[str] | None,
-    node_id: str | None,
-    user: str | None,
-    comments: str | None,
-    url: str,
-    api_key: str | None,
-    as_json: bool,
-) -> None:
-    with connected(url, api_key) as client:
-        seen = client.decide(
-            run_id,
-            action,
-            user_id=user or _login_name(),
-            inputs=read_answer(given or []),
-            comments=comments,
-            node_id=node_id,
-        )
-    if as_json:
-        print_json(seen)
-    else:
-        say(f"{seen.message}. The run is {seen.status}.")
+approve = _decider(Action.APPROVE, "Let a waiting run go on with what its node received, updated by --input.")
+decline = _decider(Action.DECLINE, "Refuse: the node's `declined` route is taken, or the run is canceled.")
+override = _decider(Action.OVERRIDE, "Let a waiting run go on with --input alone.")
 
 
 def _login_name() -> str:

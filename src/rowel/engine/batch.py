@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from rowel.core.errors import Invalid, RowelError
 from rowel.core.outcomes import Fields
@@ -18,7 +18,6 @@ from rowel.core.status import RunStatus, RunType
 from rowel.engine import facts
 from rowel.engine.cancels import Cancels
 from rowel.engine.house import House
-from rowel.engine.ids import new_id
 from rowel.engine.output import write_output
 from rowel.engine.restore import new_frame
 from rowel.engine.runner import Means, Runner
@@ -178,13 +177,17 @@ class BatchMover:
         """A batch that rested is RUNNING again once a row of it moves."""
         if self.run.status is not RunStatus.PAUSED:
             return
-        told = [facts.of_run(self.run, RunStatus.RUNNING)]
-        seq = await self._house.journal.advance(self.run, Changes(facts=told), RunStatus.RUNNING)
+        if await self._tell([facts.of_run(self.run, RunStatus.RUNNING)], RunStatus.RUNNING):
+            self.run = self.run.evolve(status=RunStatus.RUNNING)
+
+    async def _tell(self, told: list[Fact], status: RunStatus | None = None) -> bool:
+        """Write that the batch goes on (with `status`: as this). False, and an end here, where it isn't ours."""
+        seq = await self._house.journal.advance(self.run, Changes(facts=told), status)
         if seq is None:
             self.stop()
-            return
-        self.run = self.run.evolve(status=RunStatus.RUNNING)
+            return False
         self._house.publish(self.run.id, seq, told)
+        return True
 
     async def _find_resumed(self) -> None:
         found = await self._house.database.read(
@@ -194,23 +197,22 @@ class BatchMover:
             )
         )
         seen, open_rows = found
-        if seen is None or seen.epoch != self.run.epoch or seen.status.is_final:
+        if not self._is_mine(seen):
             self.stop()
             return
         self.run = self.run.evolve(signals=seen.signals)
         known = {*self._rows, *self._resumed}
         self._resumed.extend(run_id for run_id in open_rows if run_id not in known)
 
+    def _is_mine(self, seen: Run | None) -> TypeGuard[Run]:
+        """Whether nobody else has taken the batch over or ended it."""
+        return seen is not None and seen.epoch == self.run.epoch and not seen.status.is_final
+
     def _begin_row(self, index: int, fields: Fields) -> None:
-        version, program = self._job.pinned
-        run = Run(
-            id=RunID(new_id()),
-            workflow_id=version.workflow_id,
-            version_id=version.id,
-            version=version.version,
-            run_type=RunType.BATCH,
-            status=RunStatus.PENDING,
-            start_time=self._house.now(),
+        program = self._job.pinned.program
+        run = self._job.pinned.new_run(
+            RunType.BATCH,
+            self._house.now(),
             initial_inputs={program.input_id: fields},
             parent_run_id=self.run.id,
             owner_id=self.run.id,
@@ -259,12 +261,7 @@ class BatchMover:
         if now - self._told_at < PROGRESS_EACH_S or self._is_stopped or not self._gate.is_set():
             return
         self._told_at = now
-        told = [facts.of_batch(self._batch)]
-        seq = await self._house.journal.advance(self.run, Changes(facts=told))
-        if seq is None:
-            self.stop()
-        else:
-            self._house.publish(self.run.id, seq, told)
+        await self._tell([facts.of_batch(self._batch)])
 
     async def _settle_down(self) -> None:
         """Let the last rows end, then rest as they leave the batch."""
@@ -282,7 +279,7 @@ class BatchMover:
             )
         )
         seen, batch = found
-        if seen is None or batch is None or seen.epoch != self.run.epoch or seen.status.is_final:
+        if batch is None or not self._is_mine(seen):
             self.stop()
             return
         self.run, self._batch = self.run.evolve(signals=seen.signals, status=seen.status), batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rowel.core.errors import InvalidInputs, NotFound
-from rowel.core.records import Batch, Dataset, DatasetID, OutputFile, OutputFileID, Run, RunID
+from rowel.core.records import Batch, Dataset, DatasetID, OutputFile, OutputFileID, Run
 from rowel.core.status import RunStatus, RunType
 from rowel.engine import facts
 from rowel.engine.batch import BatchJob
@@ -11,6 +11,7 @@ from rowel.engine.house import House
 from rowel.engine.ids import new_id
 from rowel.engine.output import write_output
 from rowel.engine.programs import Program
+from rowel.engine.reads import find_dataset
 from rowel.engine.views import RunView, view
 from rowel.engine.workflows import Pinned
 from rowel.store import datasets, runs, workflows
@@ -29,7 +30,7 @@ class Batches:
     async def start(self, workflow_id: str, dataset_id: str, mini_batch_size: int) -> RunView:
         """Accept a batch. Raises `NotFound`, and `InvalidInputs` naming the columns that the dataset lacks."""
         pinned = await self._house.workflows.current(workflow_id)
-        dataset = await self._dataset(dataset_id)
+        dataset = await find_dataset(self._house, dataset_id)
         if not 1 <= mini_batch_size <= MAX_WINDOW:
             raise InvalidInputs(f"mini_batch_size must be from 1 to {MAX_WINDOW}.")
         check_columns(pinned.program, dataset)
@@ -45,28 +46,18 @@ class Batches:
         return view(run, pinned.version, [], pinned.program, batch)
 
     def _new(self, pinned: Pinned, dataset: Dataset, window: int) -> tuple[Run, Batch, OutputFile]:
-        now, version = self._house.now(), pinned.version
-        run_id, file_id = RunID(new_id()), OutputFileID(new_id())
+        now, file_id = self._house.now(), OutputFileID(new_id())
         is_empty = dataset.rows == 0
-        run = Run(
-            id=run_id,
-            workflow_id=version.workflow_id,
-            version_id=version.id,
-            version=version.version,
-            run_type=RunType.BATCH,
-            status=RunStatus.COMPLETED if is_empty else RunStatus.PENDING,
-            start_time=now,
-            end_time=now if is_empty else None,
-            message="0 of 0 rows completed." if is_empty else None,
-            input_dataset_id=dataset.id,
-            output_file_id=file_id,
-            has_work=not is_empty,
+        run = pinned.new_run(
+            RunType.BATCH, now, input_dataset_id=dataset.id, output_file_id=file_id, has_work=not is_empty
         )
-        batch = Batch(run_id=run_id, dataset_id=dataset.id, total=dataset.rows, window=window)
+        if is_empty:
+            run = run.evolve(status=RunStatus.COMPLETED, end_time=now, message="0 of 0 rows completed.")
+        batch = Batch(run_id=run.id, dataset_id=dataset.id, total=dataset.rows, window=window)
         file = OutputFile(
             id=file_id,
-            run_id=run_id,
-            file_name=f"batch_{run_id}.jsonl",
+            run_id=run.id,
+            file_name=f"batch_{run.id}.jsonl",
             key=f"outputs/{file_id}.jsonl",
             is_ready=is_empty,
             created_at=now,
@@ -76,7 +67,7 @@ class Batches:
 
     async def job(self, run: Run) -> BatchJob:
         """What the mover of this batch needs. Raises `NotFound` where its dataset is gone."""
-        dataset = await self._dataset(run.input_dataset_id or DatasetID(""))
+        dataset = await find_dataset(self._house, run.input_dataset_id or DatasetID(""))
         found = await self._house.database.read(
             lambda connection: (
                 runs.get_batch(connection, run.id),
@@ -90,12 +81,6 @@ class Batches:
         return BatchJob(
             run=run, batch=batch, dataset=dataset, file=file, pinned=self._house.workflows.pin(version)
         )
-
-    async def _dataset(self, dataset_id: str) -> Dataset:
-        found = await self._house.database.read(lambda connection: datasets.get(connection, dataset_id))
-        if found is None:
-            raise NotFound(f"There is no dataset {dataset_id[:128]!r}.")
-        return found
 
 
 def check_columns(program: Program, dataset: Dataset) -> None:

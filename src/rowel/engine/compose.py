@@ -31,6 +31,9 @@ from rowel.store.database import Database
 from rowel.store.journal import Journal
 from rowel.store.transitions import Transitions
 
+#: What is closed with the engine, in this order.
+Closers = list[PooledSandbox | ModelClient | HTTPClient]
+
 
 def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen here
     data: Path,
@@ -55,9 +58,8 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     database = Database(database_url or f"sqlite:///{data / 'rowel.db'}")
     files = FileStore(str(data / "files"))
     used, closers = (services, []) if services else _services(files, environment or {}, http_allow)
-    clock, registry, wakeups = clock or SystemClock(), registry or load_registry(), Wakeups()
-    programs = Programs(registry)
-    takeovers = Takeovers()
+    clock, registry = clock or SystemClock(), registry or load_registry()
+    programs, takeovers = Programs(registry), Takeovers()
     house = House(
         database=database,
         journal=Journal(database.writer, Transitions(database.dialect)),
@@ -66,9 +68,21 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         services=used,
         files=files,
         clock=clock,
-        wakeups=wakeups,
+        wakeups=Wakeups(),
         dispatch=LocalDispatch(takeovers.take, takeovers.tell_owner, slots=slots, queue_limit=queue_limit),
     )
+    return _engine(house, takeovers, registry, Shelves(house, upload_limit=upload_limit), data, closers)
+
+
+def _engine(
+    house: House,
+    takeovers: Takeovers,
+    registry: Registry,
+    shelves: Shelves,
+    data: Path,
+    closers: Closers,
+) -> Engine:
+    """The commands over the shared parts."""
     batches, decisions = Batches(house), Decisions(house)
     starts = Starts(house, takeovers.read_news)
     takeovers.join(house, batches, starts.means)
@@ -79,7 +93,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         batches=batches,
         decisions=decisions,
         cancels=Cancels(house),
-        shelves=Shelves(house, upload_limit=upload_limit),
+        shelves=shelves,
         timers=Timers(house, decisions),
         lock=DataDirectoryLock(data),
         closers=closers,
@@ -88,7 +102,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
 
 def _services(
     files: FileStore, environment: Mapping[str, str], http_allow: Sequence[str]
-) -> tuple[Services, list[PooledSandbox | ModelClient | HTTPClient]]:
+) -> tuple[Services, Closers]:
     blobs, http = StoredBlobs(files), HTTPClient(http_allow)
     sandbox, llm = PooledSandbox(), ModelClient(environment, blobs, http)
     services = Services(sandbox=sandbox, llm=llm, http=http, blobs=blobs, environment=environment)

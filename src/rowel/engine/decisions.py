@@ -19,7 +19,7 @@ from rowel.engine.progress import DECLINED, approved_routes
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.views import RunView
 from rowel.nodes.base import Node
-from rowel.store import pauses, runs
+from rowel.store import pauses
 from rowel.store.journal import Decision, Fact
 
 #: Who is named, and what is said, where a pause ran out of time.
@@ -56,13 +56,7 @@ class Decisions:
             check_form(pause, inputs)
         told = await self._answer(run, pause, action, inputs, user_id, comments)
         seen = await get_run(self._house, run_id)
-        return RunView(
-            run=seen.run.evolve(message=told),
-            version=seen.version,
-            tasks=seen.tasks,
-            program=seen.program,
-            batch=seen.batch,
-        )
+        return replace(seen, run=seen.run.evolve(message=told))
 
     async def time_out(self, pause: Pause) -> None:
         """Apply `on_timeout` to a pause whose time is up. Does nothing where somebody was faster."""
@@ -111,8 +105,8 @@ class Decisions:
         comments: str | None,
     ) -> str:
         """Write the decision; return the sentence that says what was decided."""
-        before = await self._task(pause)
-        task, told = await self._decided(run, pause, before, action, inputs, user_id, comments)
+        seen = await get_run(self._house, run.id)
+        task, told = self._decided(seen, pause, action, inputs, user_id, comments)
         decision = Decision(
             pause_id=pause.id,
             run_id=run.id,
@@ -132,27 +126,26 @@ class Decisions:
         await wake_owner(self._house, run)
         return told
 
-    async def _task(self, pause: Pause) -> Task:
-        tasks = await self._house.database.read(lambda connection: runs.get_tasks(connection, pause.run_id))
-        return next(task for task in tasks if task.path == pause.path)
-
-    async def _decided(
+    def _decided(
         self,
-        run: Run,
+        seen: RunView,
         pause: Pause,
-        before: Task,
         action: PauseAction | None,
         inputs: Fields,
         user_id: str,
         comments: str | None,
     ) -> tuple[Task, str]:
-        node, handles = await self._node(run, pause)
+        before = next(task for task in seen.tasks if task.path == pause.path)
+        program, node_id = seen.program.at(pause.path)
+        handles = program.graph.handles(node_id)
         now = self._house.now()
         because = f": {comments}" if comments else ""
         told = f"{_verb(action)} by {user_id}{because}"
         sentence = f"Node {pause.node_id!r} was {told}"
         if action is None:
-            return _failed(before, node, handles, comments or LATE).evolve(end_time=now), sentence
+            return _failed(before, program.nodes[node_id], handles, comments or LATE).evolve(
+                end_time=now
+            ), sentence
         if action is PauseAction.DECLINE and DECLINED not in handles:
             return before.evolve(status=TaskStatus.CANCELED, error=sentence, end_time=now), sentence
         outputs = dict(inputs) if action is PauseAction.OVERRIDE else {**pause.input_data, **inputs}
@@ -160,12 +153,6 @@ class Decisions:
         routes = frozenset({DECLINED}) if action is PauseAction.DECLINE else approved_routes(handles)
         task = before.evolve(status=TaskStatus.COMPLETED, outputs=outputs, routes=routes, end_time=now)
         return task, sentence
-
-    async def _node(self, run: Run, pause: Pause) -> tuple[Node[Any], frozenset[str]]:
-        """The node that waits, and the handles by which links leave it."""
-        seen = await get_run(self._house, run.id)
-        program, node_id = seen.program.at(pause.path)
-        return program.nodes[node_id], program.graph.handles(node_id)
 
     async def _facts(self, run: Run, pause: Pause, decision: Decision) -> list[Fact]:
         answered = _closed(pause, decision)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rowel.core.records import Event, RunID
+from rowel.core.records import RunID
 from rowel.engine.clock import Clock
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.programs import Programs
@@ -14,8 +15,7 @@ from rowel.engine.workflows import Workflows
 from rowel.files.store import FileStore
 from rowel.nodes.context import Services
 from rowel.store.database import Database
-from rowel.store.events import unpack
-from rowel.store.journal import Fact, Journal
+from rowel.store.journal import Fact, Journal, numbered
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class House:
     def now(self) -> datetime:
         return self.clock.now()
 
-    def publish(self, run_id: RunID, seq: int, facts: list[Fact]) -> list[Event]:
+    def publish(self, run_id: RunID, seq: int, facts: Sequence[Fact]) -> None:
         """Tell listeners what was just committed."""
-        events = unpack(seq, [{"kind": kind.value, **fact} for kind, fact in facts])
-        self.wakeups.publish(run_id, events)
-        return events
+        self.wakeups.publish(run_id, numbered(seq, facts))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from rowel.core import jsontext
 from rowel.core.records import OutputFile, Run, RunID, Task
-from rowel.core.status import RunStatus, TaskStatus
+from rowel.core.status import RunStatus
 from rowel.engine.house import House
+from rowel.engine.views import outputs_of
 from rowel.files.outputs import write_lines
 from rowel.store import runs
 
@@ -49,9 +50,4 @@ def line_of(run: Run, tasks: list[Task]) -> str:
     if run.status is not RunStatus.COMPLETED:
         error = run.message or f"The row's run is {run.status}."
         return jsontext.dump({"error": error, "row_index": run.row_index, "run_id": run.id})
-    outputs = {
-        task.node_id: task.outputs
-        for task in tasks
-        if task.parent_path is None and task.status is TaskStatus.COMPLETED
-    }
-    return jsontext.dump(outputs)
+    return jsontext.dump(outputs_of(tasks))

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from rowel.core.errors import NotFound
-from rowel.core.records import Batch, Event, Pause, Run, Task, Version
+from rowel.core.records import Batch, Dataset, Event, Pause, Run, Task, Version
 from rowel.engine.house import House
 from rowel.engine.views import RunView, view
-from rowel.store import events, pauses, runs, workflows
+from rowel.store import datasets, events, pauses, runs, workflows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,6 +39,14 @@ async def find_run(house: House, run_id: str) -> Run:
     if run is None:
         raise missing(run_id)
     return run
+
+
+async def find_dataset(house: House, dataset_id: str) -> Dataset:
+    """One dataset's record. Raises `NotFound`."""
+    found = await house.database.read(lambda connection: datasets.get(connection, dataset_id))
+    if found is None:
+        raise NotFound(f"There is no dataset {dataset_id[:128]!r}.")
+    return found
 
 
 async def list_runs(house: House, wanted: runs.Filter, *, limit: int, offset: int = 0) -> list[RunView]:

@@ -25,8 +25,7 @@ from rowel.engine.frames import Frame
 from rowel.engine.progress import Answer, Place, Progress
 from rowel.engine.wakeups import Wakeups
 from rowel.nodes.context import Services
-from rowel.store.events import unpack
-from rowel.store.journal import Changes, Fact, Journal, Rest
+from rowel.store.journal import Changes, Fact, Journal, Rest, numbered
 
 #: Tasks after which a group is written although more pure nodes could run ahead.
 GROUP_SIZE = 500
@@ -281,9 +280,7 @@ class Runner:
 
     def _landed(self, run: Run, seq: int, told: Sequence[Fact]) -> None:
         self.run = run.evolve(seq=seq)
-        self._means.wakeups.publish(
-            run.id, unpack(seq, [{"kind": kind.value, **fact} for kind, fact in told])
-        )
+        self._means.wakeups.publish(run.id, numbered(seq, told))
 
     async def _read_news(self) -> bool:
         """Read the run again and take in what people and child runs did. False where it is no longer ours."""

@@ -9,7 +9,7 @@ from rowel.core.records import Dataset, DatasetID, OutputFile
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
 from rowel.engine.output import lines
-from rowel.engine.reads import find_run
+from rowel.engine.reads import find_dataset, find_run
 from rowel.files.datasets import format_of, inspect
 from rowel.files.names import base_name
 from rowel.files.uploads import MAX_UPLOAD, Upload, find_upload, save_upload
@@ -57,10 +57,7 @@ class Shelves:
         return dataset
 
     async def get_dataset(self, dataset_id: str) -> Dataset:
-        found = await self._house.database.read(lambda connection: datasets.get(connection, dataset_id))
-        if found is None:
-            raise NotFound(f"There is no dataset {dataset_id[:128]!r}.")
-        return found
+        return await find_dataset(self._house, dataset_id)
 
     async def list_datasets(self, *, limit: int | None, offset: int) -> list[Dataset]:
         return await self._house.database.read(

@@ -9,11 +9,10 @@ from typing import Any
 from rowel.core import jsontext
 from rowel.core.errors import Invalid, InvalidInputs, NotFound, Unavailable
 from rowel.core.outcomes import Fields, StartChild
-from rowel.core.records import Run, RunID, Task
+from rowel.core.records import Run, Task
 from rowel.core.status import RunStatus, RunType, TaskStatus
 from rowel.engine import facts
 from rowel.engine.house import House
-from rowel.engine.ids import new_id
 from rowel.engine.programs import Program
 from rowel.engine.progress import approved_routes
 from rowel.engine.reads import find_run, get_run
@@ -85,7 +84,7 @@ class Starts:
             pinned.program, initial_inputs, {}, asks=pinned.program.input_id in scope - given.keys()
         )
         used = {name: outputs for name, outputs in given.items() if name in scope}
-        run = self._new_run(pinned, RunType.PARTIAL, inputs).evolve(
+        run = pinned.new_run(RunType.PARTIAL, self._house.now(), initial_inputs=inputs).evolve(
             partial={"node_id": node_id, "scope": sorted(scope), "given": used}
         )
         return await self._run(run, pinned, timeout_s)
@@ -102,7 +101,7 @@ class Starts:
         pinned = await self._pinned(wish)
         await self._check_nesting(owner)
         inputs = await self._checked_inputs(pinned.program, {pinned.program.input_id: wish.inputs}, {})
-        run = self._new_run(pinned, owner.run_type, inputs).evolve(
+        run = pinned.new_run(owner.run_type, self._house.now(), initial_inputs=inputs).evolve(
             parent_run_id=owner.id, owner_id=owner.id, owner_path=path
         )
         changes = Changes(facts=[facts.of_run(run, RunStatus.PENDING)])
@@ -133,7 +132,7 @@ class Starts:
         if parent_run_id is not None:
             await self._check_parent(parent_run_id)
         inputs = await self._checked_inputs(pinned.program, initial_inputs, files or {})
-        run = self._new_run(pinned, RunType.INTERACTIVE, inputs)
+        run = pinned.new_run(RunType.INTERACTIVE, self._house.now(), initial_inputs=inputs)
         return run.evolve(parent_run_id=parent_run_id), pinned
 
     async def _check_parent(self, parent_run_id: str) -> None:
@@ -161,19 +160,6 @@ class Starts:
         _check_json("initial_inputs", given)
         kept: Fields = await replace_data_uris(given, self._house.files)
         return kept
-
-    def _new_run(self, pinned: Pinned, run_type: RunType, inputs: Fields | None) -> Run:
-        version = pinned.version
-        return Run(
-            id=RunID(new_id()),
-            workflow_id=version.workflow_id,
-            version_id=version.id,
-            version=version.version,
-            run_type=run_type,
-            status=RunStatus.PENDING,
-            start_time=self._house.now(),
-            initial_inputs=inputs,
-        )
 
     async def _accept(self, run: Run, pinned: Pinned) -> RunView:
         """Write the run as PENDING, then let it move."""

@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from rowel.core.errors import NotFound
-from rowel.core.outcomes import Fields
 from rowel.core.records import Batch, Pause, Run, RunID, Task, Version
-from rowel.core.status import RunStatus, TaskStatus
+from rowel.core.status import RunStatus
 from rowel.engine import facts
 from rowel.engine.batch import BatchMover
 from rowel.engine.batches import Batches
@@ -20,6 +19,7 @@ from rowel.engine.progress import Answer
 from rowel.engine.reads import find_run
 from rowel.engine.restore import Restoration, first_reasons
 from rowel.engine.runner import Means, News, Runner
+from rowel.engine.views import outputs_of
 from rowel.store import pauses, runs, workflows
 from rowel.store.journal import Changes, Rest
 
@@ -144,11 +144,7 @@ class Takeovers:
         version = workflows.get_version(connection, child.version_id)
         assert version is not None
         program = self._house.workflows.pin(version).program
-        outputs: dict[str, Fields] = {
-            task.node_id: task.outputs or {}
-            for task in runs.get_tasks(connection, child.id)
-            if task.parent_path is None and task.status is TaskStatus.COMPLETED
-        }
+        outputs = outputs_of(runs.get_tasks(connection, child.id))
         return Answer(path, child=child, child_outputs=outputs, child_output_id=program.graph.output_id)
 
     async def tell_owner(self, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,11 +28,7 @@ class RunView:
         """{node id: outputs} of every COMPLETED top-level node; None for a batch."""
         if self.batch is not None:
             return None
-        return {
-            task.node_id: task.outputs or {}
-            for task in self.tasks
-            if task.parent_path is None and task.status is TaskStatus.COMPLETED
-        }
+        return outputs_of(self.tasks)
 
     @property
     def percentage_complete(self) -> float:
@@ -61,6 +57,15 @@ class RunView:
             if child.parent_path == task.path and child.status is TaskStatus.COMPLETED:
                 found.setdefault(child.node_id, []).append(child.outputs or {})
         return found
+
+
+def outputs_of(tasks: Iterable[Task]) -> dict[str, Fields]:
+    """{node id: outputs} of the COMPLETED top-level tasks."""
+    return {
+        task.node_id: task.outputs or {}
+        for task in tasks
+        if task.parent_path is None and task.status is TaskStatus.COMPLETED
+    }
 
 
 def _iteration(task: Task) -> int:

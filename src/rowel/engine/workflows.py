@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
 from rowel.core.errors import Invalid, InvalidDefinition, NotFound, Problem
 from rowel.core.outcomes import Fields
 from rowel.core.parsing import definition_hash, parse_definition
-from rowel.core.records import Version, VersionID, Workflow, WorkflowID
+from rowel.core.records import Run, RunID, Version, VersionID, Workflow, WorkflowID
 from rowel.core.schemas import Schema
+from rowel.core.status import RunStatus, RunType
 from rowel.engine.clock import Clock
 from rowel.engine.ids import new_id
 from rowel.engine.programs import Program, Programs
@@ -34,6 +36,18 @@ class Pinned(NamedTuple):
 
     version: Version
     program: Program
+
+    def new_run(self, run_type: RunType, now: datetime, **fields: Any) -> Run:
+        """A PENDING run of this version, accepted now."""
+        return Run(
+            id=RunID(new_id()),
+            workflow_id=self.version.workflow_id,
+            version_id=self.version.id,
+            version=self.version.version,
+            run_type=run_type,
+            status=RunStatus.PENDING,
+            start_time=now,
+        ).evolve(**fields)
 
 
 class Workflows:

@@ -10,16 +10,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from rowel.core.records import Batch, OutputFile, Pause, PauseID, Run, RunID, Task
+from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Run, RunID, Task
 from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
 from rowel.store import rows
 from rowel.store.dialect import Result
+from rowel.store.events import unpack
 from rowel.store.statements import Step
 from rowel.store.transitions import Transitions
 from rowel.store.writer import Writer
 
 #: What an event says, before it has its number.
 Fact = tuple[EventKind, Mapping[str, Any]]
+
+
+def numbered(last: int, facts: Sequence[Fact]) -> list[Event]:
+    """The events that a landed group left; `last` is the number of its last one."""
+    return unpack(last, _bodies(facts))
+
+
+def _bodies(facts: Sequence[Fact]) -> list[dict[str, Any]]:
+    return [{"kind": kind.value, **fact} for kind, fact in facts]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,27 +151,28 @@ class Journal:
     async def rest(self, run: Run, changes: Changes, rest: Rest) -> int | None:
         """Like `advance`, and the run comes to rest. None too where it was given work meanwhile."""
         stamp = self._writer.next_stamp()
-        steps = [
-            self._sql.rest.bind({**_rest_values(run, rest, changes, stamp)}),
-            *self._parts(run.id, stamp, changes),
-            *self._tell_owner(run, rest.status, stamp),
-        ]
-        row = await self._first_row(steps, run.id, persistent=True)
-        return None if row is None else row[0]
+        values = _rest_values(run, rest, changes, stamp)
+        return await self._rest(run, changes, rest, stamp, [self._sql.rest.bind(values)])
 
     async def rest_batch(
         self, run: Run, changes: Changes, rest: Rest, *, settled: int, file: OutputFile | None
     ) -> int | None:
         """Like `rest` for a batch of which `settled` rows have ended; `file` is its output, now whole."""
         stamp = self._writer.next_stamp()
-        values = _rest_values(run, rest, changes, stamp)
+        values = {**_rest_values(run, rest, changes, stamp), "settled": settled}
+        steps = [self._sql.rest_batch.bind(values)]
+        if file is not None:
+            steps.append(self._sql.finish_output_file.bind({**values, "file_id": file.id}))
+        return await self._rest(run, changes, rest, stamp, steps)
+
+    async def _rest(
+        self, run: Run, changes: Changes, rest: Rest, stamp: int, first: Sequence[Step]
+    ) -> int | None:
         steps = [
-            self._sql.rest_batch.bind({**values, "settled": settled}),
+            *first,
             *self._parts(run.id, stamp, changes),
             *self._tell_owner(run, rest.status, stamp),
         ]
-        if file is not None:
-            steps.append(self._sql.finish_output_file.bind({**values, "file_id": file.id}))
         row = await self._first_row(steps, run.id, persistent=True)
         return None if row is None else row[0]
 
@@ -230,7 +241,7 @@ class Journal:
             for pause in changes.pauses
         ]
         if changes.facts:
-            body = rows.to_text([{"kind": kind.value, **fact} for kind, fact in changes.facts])
+            body = rows.to_text(_bodies(changes.facts))
             steps.append(self._sql.write_events.bind({"run_id": run_id, "body": body, "stamp": stamp}))
         return steps
 

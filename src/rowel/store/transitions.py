@@ -47,6 +47,28 @@ def _is_open() -> ColumnElement[bool]:
     return runs.c.status.not_in(FINAL_RUN)
 
 
+def _mine() -> tuple[ColumnElement[bool], ...]:
+    """The guard of whoever moves a run."""
+    return runs.c.id == word("run_id"), runs.c.epoch == number("epoch"), _is_open()
+
+
+def _moved() -> dict[str, Any]:
+    """What every group's first statement leaves on the run."""
+    return {"seq": runs.c.seq + number("events"), "stamp": number("stamp")}
+
+
+def _woken() -> dict[str, Any]:
+    """What gives a run work from outside."""
+    return {"has_work": 1, "signals": runs.c.signals + 1}
+
+
+def _running_again(condition: ColumnElement[bool] | None = None) -> dict[str, Any]:
+    """A PAUSED run is RUNNING again (where the condition holds)."""
+    is_paused = runs.c.status == RunStatus.PAUSED.value
+    when = is_paused if condition is None else is_paused & condition
+    return {"status": case((when, RunStatus.RUNNING.value), else_=runs.c.status)}
+
+
 def _stamped(run_id: str = "run_id") -> Exists:
     """Whether this group's first statement landed on the run."""
     mine = runs.alias("mine")
@@ -71,6 +93,7 @@ class Transitions:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._compile_runs()
+        self._compile_wakes()
         self._compile_parts()
         self._compile_pauses()
         self._compile_cancels()
@@ -106,73 +129,58 @@ class Transitions:
             self._dialect.insert(runs).values({column.name: _typed(runs, column.name) for column in runs.c})
         )
         self.insert_owned_run = self._insert(runs, _owner_lives(), unless_there=True)
-        mine = (runs.c.id == word("run_id"), runs.c.epoch == number("epoch"), _is_open())
-        moved = {"seq": runs.c.seq + number("events"), "stamp": number("stamp")}
-        counted = {**moved, "recoveries": runs.c.recoveries * number("is_stuck")}
-        self.advance = self._compiled(update(runs).where(*mine).values(counted).returning(runs.c.seq))
-        self.work_again = self._compiled(
-            update(runs).where(*mine).values({**counted, "status": word("status")}).returning(runs.c.seq)
-        )
-        ended = {
-            **moved,
-            "status": word("status"),
-            "message": word("message"),
-            "end_time": number("end_time"),
+        counted = {**_moved(), "recoveries": runs.c.recoveries * number("is_stuck")}
+        self.advance = self._move(counted, *_mine())
+        self.work_again = self._move({**counted, "status": word("status")}, *_mine())
+        self.rest = self._rest()
+        is_pending = runs.c.status == RunStatus.PENDING.value
+        taken = {
+            "epoch": runs.c.epoch + 1,
+            "recoveries": case((is_pending, runs.c.recoveries), else_=runs.c.recoveries + 1),
+            "status": case((is_pending, RunStatus.RUNNING.value), else_=runs.c.status),
         }
-        unsignaled = runs.c.signals == number("signals")
-        self.rest = self._compiled(
-            update(runs)
-            .where(*mine, unsignaled)
-            .values({**ended, "has_work": 0, "recoveries": 0})
-            .returning(runs.c.seq)
-        )
         self.take = self._compiled(
             update(runs)
             .where(runs.c.id == word("run_id"), runs.c.has_work == 1, _is_open())
-            .values(
-                {
-                    **moved,
-                    "epoch": runs.c.epoch + 1,
-                    "recoveries": case(
-                        (runs.c.status == RunStatus.PENDING.value, runs.c.recoveries),
-                        else_=runs.c.recoveries + 1,
-                    ),
-                    "status": case(
-                        (runs.c.status == RunStatus.PENDING.value, RunStatus.RUNNING.value),
-                        else_=runs.c.status,
-                    ),
-                }
-            )
+            .values({**_moved(), **taken})
             .returning(runs.c.seq, runs.c.epoch, runs.c.signals)
         )
-        self.wake = self._compiled(
-            update(runs)
-            .where(runs.c.id == word("owner_id"), _is_open(), _stamped())
-            .values({"has_work": 1, "signals": runs.c.signals + 1})
-        )
 
-        is_paused = runs.c.status == RunStatus.PAUSED.value
-        self.resume_batch = self._compiled(
-            update(runs)
-            .where(runs.c.id == word("owner_id"), _is_open(), _stamped())
-            .values(
-                {
-                    "has_work": 1,
-                    "signals": runs.c.signals + 1,
-                    "status": case((is_paused, RunStatus.RUNNING.value), else_=runs.c.status),
-                }
-            )
-        )
+    def _move(self, values: dict[str, Any], *guards: ColumnElement[bool]) -> Statement:
+        """The first statement of a group: it changes the run where the guards hold and tells its newest event."""
+        return self._compiled(update(runs).where(*guards).values(values).returning(runs.c.seq))
+
+    def _rest(self, *guards: ColumnElement[bool]) -> Statement:
+        ended = {
+            "status": word("status"),
+            "message": word("message"),
+            "end_time": number("end_time"),
+            "has_work": 0,
+            "recoveries": 0,
+        }
+        is_unsignaled = runs.c.signals == number("signals")
+        return self._move({**_moved(), **ended}, *_mine(), is_unsignaled, *guards)
+
+    def _compile_wakes(self) -> None:
+        self.wake = self._wake(word("owner_id"), _woken())
+        self.resume_batch = self._wake(word("owner_id"), {**_woken(), **_running_again()})
         row = runs.alias("row")
         batch_of_owner = (
             select(row.c.owner_id)
             .where(row.c.id == word("owner_id"), row.c.row_index.is_not(None))
             .scalar_subquery()
         )
-        self.wake_owners_batch = self._compiled(
-            update(runs)
-            .where(runs.c.id == batch_of_owner, _is_open(), _stamped())
-            .values({"has_work": 1, "signals": runs.c.signals + 1})
+        self.wake_owners_batch = self._wake(batch_of_owner, _woken())
+        rests = runs.c.has_work == 0
+        counted = {"has_work": 1, "signals": runs.c.signals + 1 - runs.c.has_work, "recoveries": 0}
+        self.wake_batch = self._wake(word("owner_id"), counted, rests | (runs.c.recoveries > 0))
+
+    def _wake(
+        self, run_id: ColumnElement[Any], values: dict[str, Any], *guards: ColumnElement[bool]
+    ) -> Statement:
+        """Give another open run work, where this group has landed."""
+        return self._compiled(
+            update(runs).where(runs.c.id == run_id, *guards, _is_open(), _stamped()).values(values)
         )
 
     def _compile_parts(self) -> None:
@@ -209,18 +217,7 @@ class Transitions:
         self.resume = self._compiled(
             update(runs)
             .where(runs.c.id == word("run_id"), _is_open(), answered)
-            .values(
-                {
-                    "seq": runs.c.seq + number("events"),
-                    "stamp": number("stamp"),
-                    "has_work": 1,
-                    "signals": runs.c.signals + 1,
-                    "status": case(
-                        ((runs.c.status == RunStatus.PAUSED.value) & ~others, RunStatus.RUNNING.value),
-                        else_=runs.c.status,
-                    ),
-                }
-            )
+            .values({**_moved(), **_woken(), **_running_again(~others)})
             .returning(runs.c.seq, runs.c.status)
         )
 
@@ -231,14 +228,11 @@ class Transitions:
             "message": word("message"),
             "has_work": 0,
             "epoch": runs.c.epoch + 1,
-            "seq": runs.c.seq + number("events"),
-            "stamp": number("stamp"),
+            **_moved(),
         }
-        mine = (runs.c.id == word("run_id"), _is_open())
-        self.cancel = self._compiled(update(runs).where(*mine).values(canceled).returning(runs.c.seq))
-        self.cancel_owned = self._compiled(
-            update(runs).where(*mine, _stamped("root_id")).values(canceled).returning(runs.c.seq)
-        )
+        this = (runs.c.id == word("run_id"), _is_open())
+        self.cancel = self._move(canceled, *this)
+        self.cancel_owned = self._move(canceled, *this, _stamped("root_id"))
         of_run = tasks.c.run_id == word("run_id")
         self.cancel_tasks = self._compiled(
             update(tasks)
@@ -269,40 +263,14 @@ class Transitions:
                 (RunStatus.CANCELED, batches.c.canceled),
             )
         }
-        rests = runs.c.has_work == 0
-        self.wake_batch = self._compiled(
-            update(runs)
-            .where(runs.c.id == word("owner_id"), rests | (runs.c.recoveries > 0), _is_open(), _stamped())
-            .values({"has_work": 1, "signals": runs.c.signals + 1 - runs.c.has_work, "recoveries": 0})
-        )
         self.cancel_rows = self._compiled(
             update(batches)
             .where(batches.c.run_id == word("run_id"), _stamped())
             .values({"canceled": batches.c.total - batches.c.completed - batches.c.failed})
         )
         settled = batches.c.completed + batches.c.failed + batches.c.canceled
-        self.rest_batch = self._compiled(
-            update(runs)
-            .where(
-                runs.c.id == word("run_id"),
-                runs.c.epoch == number("epoch"),
-                _is_open(),
-                runs.c.signals == number("signals"),
-                exists(select(1).where(batches.c.run_id == word("run_id"), settled == number("settled"))),
-            )
-            .values(
-                {
-                    "seq": runs.c.seq + number("events"),
-                    "stamp": number("stamp"),
-                    "status": word("status"),
-                    "message": word("message"),
-                    "end_time": number("end_time"),
-                    "has_work": 0,
-                    "recoveries": 0,
-                }
-            )
-            .returning(runs.c.seq)
-        )
+        counted = select(1).where(batches.c.run_id == word("run_id"), settled == number("settled"))
+        self.rest_batch = self._rest(exists(counted))
         self.finish_output_file = self._compiled(
             update(output_files)
             .where(output_files.c.id == word("file_id"), _stamped())
