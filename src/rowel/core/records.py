@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NewType
@@ -72,6 +72,8 @@ class Run:
     partial: Fields | None = None
     input_dataset_id: DatasetID | None = None
     output_file_id: OutputFileID | None = None
+    #: The run that this one repeats: a rerun's, or a redriven batch's.
+    origin_id: RunID | None = None
     has_work: bool = True
     #: The fencing token: whoever takes the run over raises it.
     epoch: int = 1
@@ -188,6 +190,12 @@ class Batch:
     canceled: int = 0
     paused: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: What the ended rows cost: tokens, and billionths of a dollar.
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano: int = 0
+    #: The rows that run, as (first, last) pairs in order; None: all.
+    selection: Sequence[tuple[int, int]] | None = None
 
     @property
     def settled(self) -> int:

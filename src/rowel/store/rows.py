@@ -72,6 +72,7 @@ def run_values(run: Run) -> dict[str, Any]:
         "partial": to_text(run.partial),
         "input_dataset_id": run.input_dataset_id,
         "output_file_id": run.output_file_id,
+        "origin_id": run.origin_id,
         "has_work": int(run.has_work),
         "epoch": run.epoch,
         "seq": run.seq,
@@ -318,14 +319,20 @@ def batch_values(batch: Batch) -> dict[str, Any]:
         "failed": batch.failed,
         "canceled": batch.canceled,
         "options": to_text(dict(batch.options)),
+        "input_tokens": batch.input_tokens,
+        "output_tokens": batch.output_tokens,
+        "cost_nano": batch.cost_nano,
+        "selection": to_text(batch.selection),
     }
 
 
 def batch_from_row(row: Row, paused: int) -> Batch:
+    selection = from_text(row["selection"])
     return Batch(
         **{
             **{str(name): value for name, value in row.items()},
             "options": from_text(row["options"]),
+            "selection": None if selection is None else tuple((first, last) for first, last in selection),
             "paused": paused,
         }
     )

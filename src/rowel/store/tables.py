@@ -96,8 +96,10 @@ runs = Table(
     #: Raised by everything that gives the run work from outside its runner.
     Column("signals", Integer, nullable=False),
     Column("recoveries", Integer, nullable=False),
-    #: Last, since it may be long.
+    #: Late, since it may be long.
     Column("initial_inputs", Text),
+    #: The run that this one repeats: a rerun's, or a redriven batch's.
+    Column("origin_id", Text),
 )
 Index(None, runs.c.workflow_id, runs.c.start_time, runs.c.id)
 Index(None, runs.c.start_time, runs.c.id)
@@ -145,6 +147,14 @@ Index(
     runs.c.id,
     sqlite_where=text("input_dataset_id IS NOT NULL"),
     postgresql_where=text("input_dataset_id IS NOT NULL"),
+)
+#: What retention goes through.
+Index(
+    "ix_runs_ended",
+    runs.c.end_time,
+    runs.c.id,
+    sqlite_where=text("owner_id IS NULL AND end_time IS NOT NULL"),
+    postgresql_where=text("owner_id IS NULL AND end_time IS NOT NULL"),
 )
 Index(
     "ix_runs_paused",
@@ -237,7 +247,52 @@ batches = Table(
     Column("failed", Integer, nullable=False),
     Column("canceled", Integer, nullable=False),
     Column("options", Text, nullable=False),
+    #: What the ended rows cost: tokens, and billionths of a dollar.
+    Column("input_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("output_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("cost_nano", BigInteger, nullable=False, server_default="0"),
+    #: The rows that run, as [[first, last], ...]; null: all.
+    Column("selection", Text),
 )
+
+#: Why rows of a batch failed, counted by what the messages have in common.
+causes = Table(
+    "causes",
+    metadata,
+    Column("run_id", Text, primary_key=True, nullable=False),
+    Column("signature", Text, primary_key=True, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("example_run_id", Text, nullable=False),
+    Column("example_row", Integer, nullable=False),
+)
+
+#: On Postgres: who works on a batch. A lane runs the rows from `start` to before `stop`, one after another.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("run_id", Text, primary_key=True, nullable=False),
+    Column("lane", Integer, primary_key=True, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("stop", Integer, nullable=False),
+    #: The fencing token, as on a run.
+    Column("epoch", Integer, nullable=False),
+)
+
+#: What was done for a request with an `Idempotency-Key`.
+requests = Table(
+    "requests",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    #: A hash of what was asked for.
+    Column("fingerprint", Text, nullable=False),
+    #: The run that it started or decided about.
+    Column("run_id", Text, nullable=False),
+    #: The answer as it was sent; null where it follows from the run once that rests.
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+Index(None, requests.c.created_at)
 
 datasets = Table(
     "datasets",
