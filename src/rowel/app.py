@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -18,7 +19,8 @@ from fastapi import FastAPI
 from rowel.api.http import create_api
 from rowel.api.options import Limits, Options
 from rowel.api.server import Server
-from rowel.engine.compose import build_engine
+from rowel.engine.cluster.pace import Pace
+from rowel.engine.compose import Capacity, Role, build_engine
 from rowel.engine.engine import Engine
 from rowel.settings import Settings
 
@@ -28,16 +30,29 @@ CANNOT_BEGIN = 3
 log = logging.getLogger(__name__)
 
 
-def create_engine(settings: Settings) -> Engine:
-    """The engine that the settings ask for, not opened yet."""
+def create_engine(settings: Settings, role: Role | None = None) -> Engine:
+    """The engine that the settings ask for, not opened yet. Without a `role`: the one of a server."""
     return build_engine(
         settings.data,
         database_url=settings.database_url,
         environment=settings.environment,
         http_allow=settings.http_allow,
-        slots=settings.slots,
-        queue_limit=settings.queue_limit,
-        upload_limit=settings.upload_limit,
+        role=role or (Role.ACCEPTS if settings.is_on_postgres else Role.ALONE),
+        capacity=Capacity(
+            slots=settings.slots,
+            interactive=settings.concurrency,
+            batch=settings.batch_concurrency,
+            queue=settings.queue_limit,
+            upload=settings.upload_limit,
+        ),
+        pace=Pace(
+            heartbeat=settings.heartbeat_s,
+            stalled=settings.stalled_s,
+            sweep=settings.sweep_s,
+            fetch_poll=settings.fetch_poll_s,
+            reconcile=settings.reconcile_s,
+            fallback=settings.fallback_s,
+        ),
     )
 
 
@@ -74,10 +89,7 @@ def find_templates() -> Path | None:
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code: 0, or 3 where the server could not begin."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What clients send wrongly is told to them.
-    for chatty in ("python_multipart", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    _begin_logging()
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
@@ -85,6 +97,49 @@ def serve(settings: Settings) -> int:
         return _complain(f"Rowel can't listen on {where}: {_reason(error)}. Choose another with ROWEL_PORT.")
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, listener))
+
+
+def work(settings: Settings) -> int:
+    """Do jobs until SIGTERM or SIGINT, and return the exit code: 0, or 3 where the worker could not begin."""
+    _begin_logging()
+    if not settings.is_on_postgres:
+        return _complain(
+            "A worker needs a Postgres that it shares with `rowel serve`: set ROWEL_DATABASE_URL. On SQLite the server "
+            "itself moves the runs."
+        )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_work(settings))
+
+
+def _begin_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What clients send wrongly is told to them; what the queue's parts meet is told by ours.
+    for chatty in ("python_multipart", "uvicorn", "psycopg.pool", "procrastinate"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+async def _work(settings: Settings) -> int:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(stop, asked.set)
+    try:
+        engine = create_engine(settings, Role.WORKS)
+        await engine.open()
+    except Exception as error:  # whatever it is, the operator reads a sentence
+        log.debug("the engine could not be opened", exc_info=True)
+        return _complain(f"The worker could not begin. {error}")
+    _spare_collections()
+    try:
+        sys.stdout.write(
+            f"Rowel works: {settings.concurrency} runs and {settings.batch_concurrency} lanes of batches at a time. "
+            "Ctrl+C ends it.\n"
+        )
+        sys.stdout.flush()
+        await asked.wait()
+    finally:
+        await engine.close()
+    return 0
 
 
 def listen(host: str, port: int) -> socket.socket:

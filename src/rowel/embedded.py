@@ -15,7 +15,7 @@ from rowel.client.progress import outputs_of
 from rowel.client.words import Action, Status
 from rowel.core import records
 from rowel.core.status import PauseAction, RunStatus, RunType
-from rowel.engine.compose import build_engine
+from rowel.engine.compose import Role, build_engine
 from rowel.engine.engine import Engine
 from rowel.engine.views import RunView
 from rowel.engine.workflows import KEEP
@@ -38,7 +38,8 @@ class Rowel:
 
     `location` is a data directory, made where it is missing, or a `postgresql://` URL (then `data` is where files
     lie). One directory has one engine: a second one raises `Conflict` naming the first. Runs that were open when
-    the last engine on it ended go on at once.
+    the last engine on it ended go on at once. On Postgres it is one of many: it accepts runs and moves what the queue
+    gives it, beside `rowel serve` and `rowel worker`.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Rowel:
             database_url=str(location) if is_postgres else None,
             environment=os.environ if environment is None else environment,
             http_allow=http_allow,
+            role=Role.BOTH if is_postgres else Role.ALONE,
         )
         self.workflows = Workflows(self._engine)
         self.datasets = Datasets(self._engine)

@@ -39,6 +39,17 @@ class Settings:
     #: Runs that move at a time, and runs that may wait for that.
     slots: int = 256
     queue_limit: int = 10_000
+    #: What a worker does at a time: single runs, and lanes of batches.
+    concurrency: int = 32
+    batch_concurrency: int = 8
+    #: Seconds, where many processes share a Postgres: between signs of life; without one until a worker counts as
+    #: dead; between looks for dead workers, for jobs, for forgotten runs, and for news that were missed.
+    heartbeat_s: float = 3.0
+    stalled_s: float = 10.0
+    sweep_s: float = 3.0
+    fetch_poll_s: float = 0.25
+    reconcile_s: float = 10.0
+    fallback_s: float = 5.0
     #: Bytes.
     body_limit: int = 32 * MIB
     definition_limit: int = 8 * MIB
@@ -67,6 +78,11 @@ class Settings:
         if problems:
             raise Invalid(" ".join(problems))
         return cls(**values)
+
+    @property
+    def is_on_postgres(self) -> bool:
+        """Whether the data lie where many processes can share them."""
+        return self.database_url is not None and not self.database_url.startswith("sqlite:")
 
     @property
     def hosts(self) -> frozenset[str] | None:
@@ -120,6 +136,16 @@ def _number(least: int, most: int, what: str) -> Callable[[Any], int]:
     return read
 
 
+def _seconds(text: Any) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.05 <= seconds <= 3600:
+        raise ValueError("a number of seconds, from 0.05 to 3,600")
+    return seconds
+
+
 def _directory(text: str | Path) -> Path:
     path = Path(text).expanduser()
     if "\0" in str(path) or (path.exists() and not path.is_dir()):
@@ -162,6 +188,14 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "templates": _directory,
     "slots": _number(1, 100_000, "a number of runs"),
     "queue_limit": _number(1, 10_000_000, "a number of runs"),
+    "concurrency": _number(1, 10_000, "a number of runs"),
+    "batch_concurrency": _number(1, 10_000, "a number of lanes"),
+    "heartbeat_s": _seconds,
+    "stalled_s": _seconds,
+    "sweep_s": _seconds,
+    "fetch_poll_s": _seconds,
+    "reconcile_s": _seconds,
+    "fallback_s": _seconds,
     "body_limit": _BYTES,
     "definition_limit": _BYTES,
     "upload_limit": _BYTES,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from rowel.api.http import create_api
-from rowel.engine.compose import build_engine
+from rowel.engine.compose import Capacity, build_engine
 from tests.support.api import Api
 from tests.support.workflows import HALVES
 
@@ -34,7 +34,7 @@ async def test_a_wait_that_is_over_at_once_answers_with_the_run_all_the_same(api
 async def test_who_waits_for_a_turn_when_the_server_ends_is_told_that_the_run_is_kept(tmp_path: Path) -> None:
     slow = json.loads(json.dumps(HALVES))
     slow["nodes"][1]["config"]["code"] = "import time\ntime.sleep(0.5)\nreturn {}"
-    engine = build_engine(tmp_path / "data", slots=1)
+    engine = build_engine(tmp_path / "data", capacity=Capacity(slots=1))
     await engine.open()
     transport = httpx.ASGITransport(app=create_api(engine))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

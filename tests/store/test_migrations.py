@@ -19,8 +19,9 @@ from tests.support.ledger import Ledger
 async def test_migrations_make_exactly_the_tables_of_the_code(empty_database_url: str) -> None:
     database = Database(empty_database_url)
     database.migrate()
+    ours = {"include_name": lambda name, kind, _: kind != "table" or not name.startswith("procrastinate_")}
     with database.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=ours), metadata) == []
     await database.close()
 
 

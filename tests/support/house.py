@@ -63,7 +63,7 @@ class House:
         finally:
             connection.close()
 
-    async def open(self, **options: Any) -> Engine:
+    async def open(self, *, slots: int = 256, queue_limit: int = 10_000, **options: Any) -> Engine:
         """Open one more engine; the one before it must have ended."""
         with patch.object(compose, "Transitions", _transitions):
             engine = compose.build_engine(
@@ -72,6 +72,7 @@ class House:
                 services=make_services(blobs=StoredBlobs(FileStore(str(self.data / "files")))),
                 registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
                 clock=self.clock,
+                capacity=compose.Capacity(slots=slots, queue=queue_limit),
                 **options,
             )
         await engine.open()

@@ -21,8 +21,9 @@ async def get_liveness() -> Response:
 
 @router.get("/health/ready", response_model=HealthResponse)
 async def get_readiness(request: Request, engine: EngineOf) -> Response:
-    """The store takes writes and the server is not about to end; else 503 says why."""
-    trouble = engine.store_trouble()
+    """The store takes writes, a worker is alive where workers move the runs, and the server is not about to end; else
+    503 says why."""
+    trouble = await engine.trouble()
     if request.app.state.closing.is_set():
         trouble = "The server is shutting down."
     if trouble is not None:

@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 
 app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
 app.command("import")(workflows.import_files)
 app.command("workflows")(workflows.list_workflows)
 app.command("run")(runs.run)

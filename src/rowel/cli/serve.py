@@ -1,4 +1,4 @@
-"""The server command."""
+"""The commands that run Rowel itself: the server, and workers beside it."""
 
 from __future__ import annotations
 
@@ -26,3 +26,29 @@ def serve(
     except Invalid as error:
         fail(error.message, Exit.USAGE)
     raise typer.Exit(serve_app(settings))
+
+
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(help="Runs at a time. ROWEL_CONCURRENCY, else 32.")
+    ] = None,
+    batch_concurrency: Annotated[
+        int | None, typer.Option(help="Rows of batches at a time. ROWEL_BATCH_CONCURRENCY, else 8.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="ROWEL_DATA, else ./rowel-data.")] = None,
+) -> None:
+    """Execute what `rowel serve` accepts, on a Postgres that both share (ROWEL_DATABASE_URL), until Ctrl-C or SIGTERM.
+
+    Start as many as there is work for, on any machine that reaches the database and the files.
+    """
+    from rowel.app import work
+    from rowel.core.errors import Invalid
+    from rowel.settings import Settings
+
+    try:
+        settings = Settings.from_environment(
+            os.environ, data=data, concurrency=concurrency, batch_concurrency=batch_concurrency
+        )
+    except Invalid as error:
+        fail(error.message, Exit.USAGE)
+    raise typer.Exit(work(settings))

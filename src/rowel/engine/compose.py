@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rowel.core.errors import Invalid
+from rowel.engine.batch import BatchMover
 from rowel.engine.batches import Batches
 from rowel.engine.cancels import Cancels
 from rowel.engine.clock import Clock, SystemClock
+from rowel.engine.cluster.pace import Pace
 from rowel.engine.decisions import Decisions
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.engine import Engine
@@ -28,11 +34,41 @@ from rowel.nodes.clients.sandbox import PooledSandbox
 from rowel.nodes.context import Services
 from rowel.nodes.registry import Registry, load_registry
 from rowel.store.database import Database
+from rowel.store.dialect import Postgres
 from rowel.store.journal import Journal
 from rowel.store.transitions import Transitions
 
+if TYPE_CHECKING:
+    from rowel.engine.cluster.cluster import Cluster
+
 #: What is closed with the engine, in this order.
 Closers = list[PooledSandbox | ModelClient | HTTPClient]
+
+
+class Role(Enum):
+    """What a process does about runs."""
+
+    #: Accepts them and moves them, and no other process works on the database.
+    ALONE = "alone"
+    #: One of many on Postgres: accepts runs, moves what the queue gives it, or both.
+    ACCEPTS = "accepts"
+    WORKS = "works"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """How much a process takes on at a time."""
+
+    #: Runs that move here, for an engine that works alone.
+    slots: int = 256
+    #: Jobs of a worker: single runs, and lanes of batches.
+    interactive: int = 32
+    batch: int = 8
+    #: Runs that may wait before more are refused.
+    queue: int = 10_000
+    #: Bytes of one upload.
+    upload: int = MAX_UPLOAD
 
 
 def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen here
@@ -41,51 +77,88 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     database_url: str | None = None,
     environment: Mapping[str, str] | None = None,
     http_allow: Sequence[str] = (),
-    slots: int = 256,
-    queue_limit: int = 10_000,
-    upload_limit: int = MAX_UPLOAD,
+    capacity: Capacity = Capacity(),  # frozen
+    role: Role = Role.ALONE,
+    pace: Pace = Pace(),  # noqa: B008  # frozen
     services: Services | None = None,
     registry: Registry | None = None,
     clock: Clock | None = None,
 ) -> Engine:
     """Make an engine on the data directory `data`, which is made where it is missing.
 
-    `database_url` names a Postgres to use instead of the directory's SQLite file. `environment` holds providers' keys
-    and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private. `services`, `registry` and
-    `clock` are for tests. Nothing is opened yet: `await engine.open()`.
+    `database_url` names a Postgres to use instead of the directory's SQLite file; there the engine may be one of many,
+    by its `role`. `environment` holds providers' keys and addresses, `http_allow` the `host:port` that HTTP nodes may
+    reach although private. `services`, `registry` and `clock` are for tests. Nothing is opened yet:
+    `await engine.open()`.
     """
     data.mkdir(parents=True, exist_ok=True)
     database = Database(database_url or f"sqlite:///{data / 'rowel.db'}")
     files = FileStore(str(data / "files"))
     used, closers = (services, []) if services else _services(files, environment or {}, http_allow)
     clock, registry = clock or SystemClock(), registry or load_registry()
-    programs, takeovers = Programs(registry), Takeovers()
+    programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()
+    dispatch, cluster = _dispatch(database, takeovers, wakeups, capacity, role, pace)
     house = House(
         database=database,
-        journal=Journal(database.writer, Transitions(database.dialect)),
+        journal=Journal(database.writer, Transitions(database.dialect), has_workers=cluster is not None),
         programs=programs,
         workflows=Workflows(database, registry, programs, used, clock),
         services=used,
         files=files,
         clock=clock,
-        wakeups=Wakeups(),
-        dispatch=LocalDispatch(takeovers.take, takeovers.tell_owner, slots=slots, queue_limit=queue_limit),
+        wakeups=wakeups,
+        dispatch=dispatch,
     )
-    return _engine(house, takeovers, registry, Shelves(house, upload_limit=upload_limit), data, closers)
+    lock = DataDirectoryLock(data) if cluster is None else None
+    return _engine(
+        house, takeovers, registry, Shelves(house, upload_limit=capacity.upload), lock, closers, cluster
+    )
 
 
-def _engine(
+def _dispatch(
+    database: Database, takeovers: Takeovers, wakeups: Wakeups, capacity: Capacity, role: Role, pace: Pace
+) -> tuple[LocalDispatch, Cluster | None]:
+    """What moves runs: this process, or those that share the database with it."""
+    if role is Role.ALONE:
+        local = LocalDispatch(
+            takeovers.take, takeovers.tell_owner, slots=capacity.slots, queue_limit=capacity.queue
+        )
+        return local, None
+    dialect = database.dialect
+    if not isinstance(dialect, Postgres):
+        raise Invalid("Several processes share a Postgres, never a SQLite file: set ROWEL_DATABASE_URL.")
+    from rowel.engine.cluster.build import build_cluster
+
+    crew = None if role is Role.ACCEPTS else (capacity.interactive, capacity.batch)
+    return build_cluster(
+        database,
+        dialect,
+        takeovers,
+        wakeups,
+        pace,
+        queue_limit=capacity.queue,
+        crew=crew,
+        only_works=role is Role.WORKS,
+    )
+
+
+def _engine(  # the shared parts
     house: House,
     takeovers: Takeovers,
     registry: Registry,
     shelves: Shelves,
-    data: Path,
+    lock: DataDirectoryLock | None,
     closers: Closers,
+    cluster: Cluster | None,
 ) -> Engine:
     """The commands over the shared parts."""
     batches, decisions = Batches(house), Decisions(house)
     starts = Starts(house, takeovers.read_news)
-    takeovers.join(house, batches, starts.means)
+    means = starts.means
+    if cluster is None:
+        takeovers.join(house, batches, means, lambda job: BatchMover(house, means, job, takeovers.take_row))
+    else:
+        takeovers.join(house, batches, means, cluster.join(house, batches, means, takeovers))
     return Engine(
         house=house,
         registry=registry,
@@ -94,9 +167,10 @@ def _engine(
         decisions=decisions,
         cancels=Cancels(house),
         shelves=shelves,
-        timers=Timers(house, decisions),
-        lock=DataDirectoryLock(data),
+        timers=Timers(house, decisions, moves_runs=cluster is None),
+        lock=lock,
         closers=closers,
+        cluster=cluster,
     )
 
 

@@ -14,7 +14,7 @@ from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.engine import facts
 from rowel.engine.execute import checked
 from rowel.engine.house import House
-from rowel.engine.owners import wake, wake_owner
+from rowel.engine.owners import wake_owner
 from rowel.engine.progress import DECLINED, approved_routes
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.views import RunView
@@ -122,7 +122,7 @@ class Decisions:
         if answered is None:
             raise await self._too_late(run, pause)
         self._house.publish(run.id, answered.seq, facts_told)
-        wake(self._house, run)
+        self._house.dispatch.wake(run)
         await wake_owner(self._house, run)
         return told
 

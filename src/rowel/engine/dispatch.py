@@ -103,6 +103,11 @@ class LocalDispatch:
         else:
             self.submit(run_id)
 
+    def wake(self, run: Run) -> None:
+        """Let the run's mover look at the store again. A row that rests is taken up by its batch and by nobody else."""
+        is_resting_row = run.row_index is not None and not self.is_live(run.id)
+        self.poke(run.owner_id if is_resting_row and run.owner_id else run.id)
+
     def enter(self, run_id: RunID, mover: Mover) -> None:
         """A batch moves this row itself; pokes and cancels find it here."""
         self._go_live(run_id, mover)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rowel.core.outcomes import Fields
 from rowel.core.records import Dataset, Event, OutputFile, Pause, Version, Workflow
@@ -24,6 +24,9 @@ from rowel.files.uploads import Upload
 from rowel.nodes.registry import Registry
 from rowel.store.runs import Filter
 
+if TYPE_CHECKING:
+    from rowel.engine.cluster.cluster import Cluster
+
 
 class Engine:
     """One engine on one database. Build it with `compose.build_engine`, then `open` it and `close` it at the end."""
@@ -41,6 +44,7 @@ class Engine:
         timers: Timers,
         lock: DataDirectoryLock | None,
         closers: Sequence[Any],
+        cluster: Cluster | None = None,
     ) -> None:
         self.registry = registry
         self._house = house
@@ -52,28 +56,40 @@ class Engine:
         self._timers = timers
         self._lock = lock
         self._closers = closers
+        self._cluster = cluster
 
     async def open(self, url: str | None = None) -> None:
-        """Lock the data directory, migrate, take up open runs. `url` is where others may find this engine."""
+        """Lock the data directory, migrate, take up open runs. `url` is where others may find this engine.
+
+        One of many locks nothing; one that only works waits until another one has migrated.
+        """
         if self._lock is not None:
             self._lock.acquire(url)
         try:
-            self._house.database.hold()
-            self._house.database.migrate()
-            await self._timers.take_up_runs()
-            self._timers.start()
+            self._house.database.hold(shares=self._cluster is not None)
+            if self._cluster is not None and self._cluster.only_works:
+                await self._cluster.wait_for_tables()
+            else:
+                self._house.database.migrate()
+            if self._cluster is not None:
+                await self._cluster.open()
+            await self._timers.start()
         except BaseException:
             await self.close()
             raise
 
     async def drain(self) -> None:
         """Start nothing more, let running tasks end (up to 25 s) and write what they gave. Reads go on."""
+        if self._cluster is not None:
+            self._cluster.stop()
         await self._timers.close()
         await self._house.dispatch.close()
 
     async def close(self) -> None:
         """Let running tasks end (up to 25 s), write what they gave, and let go of everything. Runs stay open."""
         await self.drain()
+        if self._cluster is not None:
+            await self._cluster.close()
         for closer in self._closers:
             await closer.close()
         await self._house.database.close()
@@ -86,6 +102,13 @@ class Engine:
     def store_trouble(self) -> str | None:
         """Why the store refuses writes; None while it takes them."""
         return self._house.database.writer.trouble
+
+    async def trouble(self) -> str | None:
+        """Why this process can't do its work now: the store refuses writes, or no worker is alive. None: it can."""
+        trouble = self.store_trouble()
+        if trouble is None and self._cluster is not None and not await self._cluster.count_workers():
+            return "No worker is alive: runs are accepted and wait. Start `rowel worker`."
+        return trouble
 
     async def create_workflow(self, name: str, definition: Any, description: str | None = None) -> Workflow:
         """Check and keep a workflow. Raises `InvalidDefinition` with every problem."""

@@ -25,7 +25,7 @@ from rowel.engine.frames import Frame
 from rowel.engine.progress import Answer, Place, Progress
 from rowel.engine.wakeups import Wakeups
 from rowel.nodes.context import Services
-from rowel.store.journal import Changes, Fact, Journal, Rest, numbered
+from rowel.store.journal import Changes, Fact, Fence, Journal, Rest, numbered
 
 #: Tasks after which a group is written although more pure nodes could run ahead.
 GROUP_SIZE = 500
@@ -60,12 +60,15 @@ class Means:
 class Runner:
     """One run while it moves."""
 
-    def __init__(self, means: Means, run: Run, root: Frame, *, is_new: bool = False) -> None:
-        """`is_new`: the run has no row yet; the first group makes it."""
+    def __init__(
+        self, means: Means, run: Run, root: Frame, *, is_new: bool = False, fence: Fence | None = None
+    ) -> None:
+        """`is_new`: the run has no row yet; the first group makes it, if the lane of `fence` is still ours."""
         self.run = run
         self.progress = Progress(run, root, means.services, means.clock)
         self._means = means
         self._is_new = is_new
+        self._fence = fence
         #: Set once the run is in the store.
         self.kept = asyncio.Event()
         if not is_new:
@@ -243,7 +246,8 @@ class Runner:
             run = _rested(run, rest)
             told.append(facts.of_run(run, rest.status, rest.message))
         changes = replace(changes, facts=told)
-        if not await self._means.journal.begin(run, changes, persistent=run.row_index is not None):
+        is_row = run.row_index is not None
+        if not await self._means.journal.begin(run, changes, persistent=is_row, fence=self._fence):
             return False
         self._is_new = False
         self.kept.set()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rowel.core.errors import NotFound
 from rowel.core.records import Batch, Pause, Run, RunID, Task, Version
 from rowel.core.status import RunStatus
 from rowel.engine import facts
-from rowel.engine.batch import BatchMover
+from rowel.engine.batch import BatchJob
 from rowel.engine.batches import Batches
 from rowel.engine.cancels import Cancels
 from rowel.engine.dispatch import Mover
@@ -20,7 +21,7 @@ from rowel.engine.reads import find_run
 from rowel.engine.restore import Restoration, first_reasons
 from rowel.engine.runner import Means, News, Runner
 from rowel.engine.views import outputs_of
-from rowel.store import pauses, runs, workflows
+from rowel.store import lanes, pauses, runs, workflows
 from rowel.store.journal import Changes, Rest
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 #: anew; a run that others work for is not held responsible before they are.
 MAX_RECOVERIES = 20
 
+#: Makes what moves a batch.
+MakeBatchMover = Callable[[BatchJob], Mover]
+
 Found = tuple[Run, Version, list[Task], list[Pause], Batch | None]
 
 
@@ -40,13 +44,14 @@ class Takeovers:
 
     _house: House
     _batches: Batches
-    _means: Means
+    _batch_mover: MakeBatchMover
 
-    def join(self, house: House, batches: Batches, means: Means) -> None:
+    def join(self, house: House, batches: Batches, means: Means, batch_mover: MakeBatchMover) -> None:
         """Hand over the parts that themselves need this one."""
         self._house = house
         self._batches = batches
         self._means = means
+        self._batch_mover = batch_mover
 
     async def take(self, run_id: RunID) -> Mover | None:
         """Raise the run's epoch and make its mover. None where it has no work or has ended."""
@@ -55,7 +60,7 @@ class Takeovers:
             return None
         run, _, _, _, batch = found
         if batch is not None:
-            return await self._batch_mover(run)
+            return await self._move_batch(run)
         return self._runner(found)
 
     async def take_row(self, run_id: RunID) -> Runner | None:
@@ -82,8 +87,10 @@ class Takeovers:
         return found
 
     async def _has_workers(self, run: Run) -> bool:
-        owned = await self._house.database.read(lambda connection: runs.open_owned(connection, run.id))
-        return any(child.has_work for child in owned)
+        owned, count = await self._house.database.read(
+            lambda connection: (runs.open_owned(connection, run.id), lanes.count(connection, run.id))
+        )
+        return count > 0 or any(child.has_work for child in owned)
 
     async def _give_up(self, run: Run) -> None:
         message = (
@@ -91,9 +98,9 @@ class Takeovers:
             "it is not tried again."
         )
         log.error("run %s: %s", run.id, message)
-        await self._fail(run, message)
+        await self.fail(run, message)
 
-    async def _fail(self, run: Run, message: str) -> None:
+    async def fail(self, run: Run, message: str) -> None:
         """End a run from outside, with what it owns."""
         await Cancels(self._house).cancel_owned(run, message)
         run = await find_run(self._house, run.id)
@@ -104,13 +111,13 @@ class Takeovers:
             self._house.publish(run.id, seq, told)
         await wake_owner(self._house, run)
 
-    async def _batch_mover(self, run: Run) -> Mover | None:
+    async def _move_batch(self, run: Run) -> Mover | None:
         try:
             job = await self._batches.job(run)
         except NotFound as error:
-            await self._fail(run, f"The batch could not go on: {error.message}")
+            await self.fail(run, f"The batch could not go on: {error.message}")
             return None
-        return BatchMover(self._house, self._means, job, self.take_row)
+        return self._batch_mover(job)
 
     def _runner(self, found: Found) -> Runner:
         run, version, tasks, open_pauses, _ = found

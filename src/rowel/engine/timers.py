@@ -20,16 +20,18 @@ RUNS_EACH_S = 10.0
 class Timers:
     """Two slow loops beside the runs."""
 
-    def __init__(self, house: House, decisions: Decisions) -> None:
+    def __init__(self, house: House, decisions: Decisions, *, moves_runs: bool = True) -> None:
+        """`moves_runs`: runs move in this process, so that forgotten ones are taken up here."""
         self._house = house
         self._decisions = decisions
+        self._moves_runs = moves_runs
         self._loops: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        self._loops = [
-            asyncio.ensure_future(_each(PAUSES_EACH_S, self.time_out_pauses)),
-            asyncio.ensure_future(_each(RUNS_EACH_S, self.take_up_runs)),
-        ]
+    async def start(self) -> None:
+        if self._moves_runs:
+            await self.take_up_runs()
+            self._loops.append(asyncio.ensure_future(_each(RUNS_EACH_S, self.take_up_runs)))
+        self._loops.append(asyncio.ensure_future(_each(PAUSES_EACH_S, self.time_out_pauses)))
 
     async def close(self) -> None:
         for loop in self._loops:

@@ -46,8 +46,28 @@ class Wakeups:
 
     def publish(self, run_id: str, events: Sequence[Event]) -> None:
         """Hand on committed events."""
-        for subscription in (*self._of_run.get(run_id, ()), *self._of_all):
+        self.publish_to_run(run_id, events)
+        self.publish_to_all(run_id, events)
+
+    def publish_to_run(self, run_id: str, events: Sequence[Event]) -> None:
+        """Hand on a run's events to those who listen to it; without events they read them from the store."""
+        for subscription in self._of_run.get(run_id, ()):
             subscription.put(run_id, events)
+
+    def publish_to_all(self, run_id: str, events: Sequence[Event]) -> None:
+        """Hand on a run's events to those who listen to all runs."""
+        for subscription in self._of_all:
+            subscription.put(run_id, events)
+
+    @property
+    def has_general(self) -> bool:
+        """Whether anybody listens to all runs."""
+        return bool(self._of_all)
+
+    def wake_all(self) -> None:
+        """Let whoever listens to one run look at the store: something may have been missed."""
+        for run_id in list(self._of_run):
+            self.publish_to_run(run_id, [])
 
     def subscribe(self, run_id: str | None) -> Subscription:
         """Listen to one run, or to all (None)."""

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam
 
 from rowel.core.errors import Unavailable
 from rowel.store.dialect import Connection, Dialect, Result
+from rowel.store.news import Job
 from rowel.store.statements import Statement, Step, compile_statement
 from rowel.store.tables import writers
 
@@ -27,9 +28,11 @@ REPLAYS = 5
 
 @dataclass(eq=False)
 class Group:
-    """Steps that belong together."""
+    """Steps that belong together, and whom they concern."""
 
     steps: Sequence[Step]
+    about: Sequence[str] = ()
+    jobs: Sequence[Job] = ()
 
 
 #: What became of a group: each step's result, or the error that its own values caused.
@@ -53,7 +56,7 @@ class Commits:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._id = token_hex(8)
+        self.id = token_hex(8)
         self._n = 0
         self._connection: Connection | None = None
         self._unknown: Unknown | None = None
@@ -121,9 +124,14 @@ class Commits:
     def _transact(self, groups: Sequence[Group]) -> list[list[Result]]:
         connection = self._begin()
         self._n += 1
-        mark = [self._mark.bind({"id": self._id, "n": self._n})]
+        mark = [self._mark.bind({"id": self.id, "n": self._n})]
+        news = self._dialect.announcement(self.id, [run_id for group in groups for run_id in group.about])
         try:
-            *results, _ = connection.run([*(group.steps for group in groups), mark])
+            *results, _ = connection.run([*(group.steps for group in groups), [*news, *mark]])
+            if jobs := [
+                job for group, result in zip(groups, results, strict=True) for job in _jobs(group, result)
+            ]:
+                connection.enqueue(jobs)
         except Exception as error:
             self._roll_back(connection, error)
             raise
@@ -188,7 +196,7 @@ class Commits:
         The question is a write: on Postgres it waits until the lost connection's transaction has ended either way.
         """
         try:
-            row = self._connect().run([[self._claim.bind({"id": self._id})]])[0][0]
+            row = self._connect().run([[self._claim.bind({"id": self.id})]])[0][0]
         except Exception as error:
             self._drop()
             raise Refused from error
@@ -212,6 +220,11 @@ class Commits:
         if self.trouble is not None:
             log.warning("the store takes writes again")
         self.trouble = None
+
+
+def _jobs(group: Group, results: Sequence[Result]) -> Sequence[Job]:
+    """The jobs of a group, if its first step found what it was for."""
+    return group.jobs if results and results[0] not in (None, 0) else ()
 
 
 def _values() -> dict[str, Any]:

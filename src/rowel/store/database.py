@@ -39,15 +39,17 @@ class Database:
         with self.engine.connect() as connection:
             return query(connection)
 
-    def hold(self) -> None:
-        """Take the database for this engine until `close`. Raises `Conflict` where another engine works on it."""
-        self._held = self.dialect.hold()
+    def hold(self, *, shares: bool = False) -> None:
+        """Take the database until `close`, for this engine alone or as one of many that share it.
+
+        Raises `Conflict` where others work on it otherwise.
+        """
+        self._held = self.dialect.hold(shares=shares)
         if self._held is None:
-            raise Conflict(
-                "Another Rowel server works on this database. Stop it first: several servers on one database "
-                "are not possible yet.",
-                "database_in_use",
+            others = (
+                "A Rowel that works alone holds this database" if shares else "Others work on this database"
             )
+            raise Conflict(f"{others}; stop it first.", "database_in_use")
 
     def migrate(self) -> None:
         """Bring the tables to the newest revision; whoever else does it at the same time waits. Blocks."""
@@ -59,6 +61,19 @@ class Database:
         with self.dialect.migration(self.engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def is_migrated(self) -> bool:
+        """Whether the tables are at this version's newest revision. Raises the driver's error."""
+        from alembic.config import Config
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        heads = set(ScriptDirectory.from_config(config).get_heads())
+        return self.read_now(
+            lambda connection: set(MigrationContext.configure(connection).get_current_heads()) == heads
+        )
 
     def check(self) -> None:
         """Raise the driver's error where the database can't be read."""

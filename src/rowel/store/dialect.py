@@ -13,11 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect as SQLDialect
 from sqlalchemy.pool import QueuePool
 
+from rowel.store.news import CHANNEL, Job, write_news
 from rowel.store.statements import Step
 
 #: Keeps migrations of one Postgres database apart.
 MIGRATION_LOCK = 0x726F77656C
-#: The advisory lock of the one engine that works on a database.
+#: The advisory lock of whoever works on a database: one engine alone, or many that share it.
 ENGINE_LOCK = 0x526F77656C
 
 
@@ -40,6 +41,9 @@ class Connection(Protocol):
 
     def run(self, groups: Sequence[Sequence[Step]]) -> list[list[Result]]:
         """Run every step in order and return a result for each."""
+
+    def enqueue(self, jobs: Sequence[Job]) -> None:
+        """Put work into the queue, in this transaction."""
 
     def commit(self) -> None: ...
 
@@ -64,11 +68,15 @@ class Dialect(Protocol):
     def migration(self, engine: Engine) -> AbstractContextManager[SQLConnection]:
         """A transaction for migrations; nobody else migrates meanwhile."""
 
-    def hold(self) -> Any | None:
-        """Hold the database for one engine until the answer is closed. None where another one holds it."""
+    def hold(self, *, shares: bool) -> Any | None:
+        """Hold the database until the answer is closed: for one engine alone, or as one of many that share it. None
+        where others hold it otherwise."""
 
     def connect(self) -> Connection:
         """A connection for the writer."""
+
+    def announcement(self, sender: str, ids: Sequence[str]) -> Sequence[Step]:
+        """What tells other processes, with the commit, that these runs changed."""
 
     def is_about_data(self, error: Exception) -> bool:
         """Whether one group's values caused it; then the others are written without that group."""
@@ -113,9 +121,12 @@ class SQLite:
         with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
             yield connection
 
-    def hold(self) -> Any | None:
+    def hold(self, *, shares: bool) -> Any | None:
         # The data directory has a lock of its own, so here is nothing to let go of.
         return ExitStack()
+
+    def announcement(self, sender: str, ids: Sequence[str]) -> Sequence[Step]:
+        return ()
 
     def connect(self) -> Connection:
         connection = sqlite3.connect(
@@ -173,6 +184,9 @@ class SQLiteConnection:
             results.append(answers)
         return results
 
+    def enqueue(self, jobs: Sequence[Job]) -> None:
+        raise NotImplementedError("on SQLite runs move in the process that accepts them")
+
     def commit(self) -> None:
         self._connection.execute("COMMIT")
 
@@ -193,6 +207,8 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        #: Puts jobs into the queue in a psycopg connection's transaction; None where this process works alone.
+        self.enqueue: Callable[[Any, Sequence[Job]], None] | None = None
 
     def engine(self) -> Engine:
         return create_engine(
@@ -211,27 +227,37 @@ class Postgres:
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             yield connection
 
-    def hold(self) -> Any | None:
+    def hold(self, *, shares: bool) -> Any | None:
         connection = self._connect()
         connection.autocommit = True
-        if connection.execute("SELECT pg_try_advisory_lock(%s)", (ENGINE_LOCK,)).fetchone()[0]:
+        lock = "pg_try_advisory_lock_shared" if shares else "pg_try_advisory_lock"
+        if connection.execute(f"SELECT {lock}(%s)", (ENGINE_LOCK,)).fetchone()[0]:
             return connection
         connection.close()
         return None
+
+    def announcement(self, sender: str, ids: Sequence[str]) -> Sequence[Step]:
+        if self.enqueue is None or not ids:
+            return ()
+        return [("SELECT pg_notify(%s, %s)", (CHANNEL, write_news(sender, ids)))]
 
     def connect(self) -> Connection:
         connection = self._connect()
         connection.autocommit = True
         # Whoever stops for longer in the midst of a transaction (a paused machine) must not block all others.
         connection.execute("SET idle_in_transaction_session_timeout = '30s'")
-        return PostgresConnection(connection)
+        return PostgresConnection(connection, self.enqueue)
+
+    def settings(self) -> dict[str, Any]:
+        """What libpq is told."""
+        from psycopg.conninfo import conninfo_to_dict
+
+        return {**PATIENCE, **conninfo_to_dict(self.url)}
 
     def _connect(self) -> Any:
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict
 
-        settings: dict[str, Any] = {**PATIENCE, **conninfo_to_dict(self.url)}
-        return psycopg.connect(**settings)
+        return psycopg.connect(**self.settings())
 
     def is_about_data(self, error: Exception) -> bool:
         import psycopg
@@ -263,8 +289,9 @@ class Postgres:
 class PostgresConnection:
     """A psycopg connection whose steps travel in one pipeline."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, enqueue: Callable[[Any, Sequence[Job]], None] | None = None) -> None:
         self._connection = connection
+        self._enqueue = enqueue
 
     def begin(self) -> None:
         self._connection.execute("BEGIN")
@@ -279,6 +306,10 @@ class PostgresConnection:
             [cursor.fetchone() if cursor.description else cursor.rowcount for cursor in group]
             for group in cursors
         ]
+
+    def enqueue(self, jobs: Sequence[Job]) -> None:
+        if self._enqueue is not None:
+            self._enqueue(self._connection, jobs)
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")

@@ -23,6 +23,18 @@ def after(connection: Connection, run_id: str, number: int, limit: int = 1000) -
     return [event for event in found if event.number > number]
 
 
+def newest(connection: Connection, run_id: str) -> list[Event]:
+    """What was told last of the run, as one group."""
+    query = (
+        select(events.c.seq, events.c.body)
+        .where(events.c.run_id == run_id)
+        .order_by(events.c.seq.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).first()
+    return [] if found is None else unpack(found[0], rows.from_text(found[1]))
+
+
 def unpack(last: int, bodies: list[dict[str, object]]) -> list[Event]:
     """Number the events of one group, of which the last is `last`."""
     first = last - len(bodies) + 1

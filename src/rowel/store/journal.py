@@ -15,9 +15,14 @@ from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
 from rowel.store import rows
 from rowel.store.dialect import Result
 from rowel.store.events import unpack
+from rowel.store.news import Job
 from rowel.store.statements import Step
 from rowel.store.transitions import Transitions
 from rowel.store.writer import Writer
+
+#: The queues that workers take jobs from.
+INTERACTIVE_QUEUE = "interactive"
+BATCH_QUEUE = "batch"
 
 #: What an event says, before it has its number.
 Fact = tuple[EventKind, Mapping[str, Any]]
@@ -82,12 +87,21 @@ class Decision:
     task: Task
 
 
+class Fence(NamedTuple):
+    """The lane that begins a row, and the epoch by which it is still its worker's."""
+
+    lane: int
+    epoch: int
+
+
 class Journal:
     """Writes run state through the process's one writer."""
 
-    def __init__(self, writer: Writer, transitions: Transitions) -> None:
+    def __init__(self, writer: Writer, transitions: Transitions, *, has_workers: bool = False) -> None:
+        """`has_workers`: other processes move the runs; what is accepted is put into their queue."""
         self._writer = writer
         self._sql = transitions
+        self._has_workers = has_workers
 
     async def begin(
         self,
@@ -97,21 +111,25 @@ class Journal:
         batch: Batch | None = None,
         output_file: OutputFile | None = None,
         persistent: bool = False,
+        fence: Fence | None = None,
     ) -> bool:
-        """Make a run, with what is already known of its tasks.
+        """Make a run, with what is already known of its tasks. `fence` names the lane that begins it.
 
         False where its owner has ended meanwhile, or has this row's or this task's run already.
         """
         stamp = self._writer.next_stamp()
         values = {**rows.run_values(run), "stamp": stamp, "seq": len(changes.facts)}
         insert = self._sql.insert_run if run.owner_id is None else self._sql.insert_owned_run
+        if fence is not None:
+            insert = self._sql.insert_row_of_lane
+            values |= {"lane": fence.lane, "lane_epoch": fence.epoch}
         steps = [insert.bind(values), *self._parts(run.id, stamp, changes)]
         if batch is not None and output_file is not None:
             own = {**rows.batch_values(batch), "stamp": stamp}
             steps.append(self._sql.insert_batch.bind(own))
             file = {**rows.output_file_values(output_file), "stamp": stamp}
             steps.append(self._sql.insert_output_file.bind(file))
-        if run.row_index is not None:
+        if run.row_index is not None and fence is None:
             steps.append(
                 self._sql.claim_row.bind(
                     {"owner_id": run.owner_id, "row_index": run.row_index, "run_id": run.id, "stamp": stamp}
@@ -119,7 +137,14 @@ class Journal:
             )
         if run.status.is_final or run.status is RunStatus.PAUSED:
             steps += self._tell_owner(run, run.status, stamp)
-        results = await self._writer.write(steps, order=run.owner_id or run.id, persistent=persistent)
+        is_accepted = self._has_workers and run.owner_id is None and run.has_work
+        results = await self._writer.write(
+            steps,
+            order=run.owner_id or run.id,
+            persistent=persistent,
+            about=_concerned(run),
+            jobs=[job_of(run)] if is_accepted else (),
+        )
         return results[0] != 0
 
     async def take(self, run_id: RunID, facts: Sequence[Fact]) -> Taken | None:
@@ -127,7 +152,7 @@ class Journal:
         stamp = self._writer.next_stamp()
         guard = self._sql.take.bind({"run_id": run_id, "events": len(facts), "stamp": stamp})
         steps = [guard, *self._parts(run_id, stamp, Changes(facts=facts))]
-        row = await self._first_row(steps, run_id, persistent=True)
+        row = await self._first_row(steps, [run_id], persistent=True)
         return None if row is None else Taken(*row)
 
     async def advance(self, run: Run, changes: Changes, status: RunStatus | None = None) -> int | None:
@@ -145,7 +170,15 @@ class Journal:
         steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes)]
         if status is not None:
             steps += self._tell_owner(run, status, stamp)
-        row = await self._first_row(steps, run.id, persistent=True)
+        row = await self._first_row(steps, _concerned(run), persistent=True)
+        return None if row is None else row[0]
+
+    async def report(self, run_id: RunID, facts: Sequence[Fact]) -> int | None:
+        """Tell something of an open run, whoever moves it. Return the newest event's number."""
+        stamp = self._writer.next_stamp()
+        guard = self._sql.report.bind({"run_id": run_id, "events": len(facts), "stamp": stamp})
+        steps = [guard, *self._parts(run_id, stamp, Changes(facts=facts))]
+        row = await self._first_row(steps, [run_id], persistent=True)
         return None if row is None else row[0]
 
     async def rest(self, run: Run, changes: Changes, rest: Rest) -> int | None:
@@ -173,7 +206,7 @@ class Journal:
             *self._parts(run.id, stamp, changes),
             *self._tell_owner(run, rest.status, stamp),
         ]
-        row = await self._first_row(steps, run.id, persistent=True)
+        row = await self._first_row(steps, _concerned(run), persistent=True)
         return None if row is None else row[0]
 
     async def decide(self, run: Run, decision: Decision, facts: Sequence[Fact]) -> Answered | None:
@@ -199,7 +232,8 @@ class Journal:
             owner = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
             wake = self._sql.wake if run.row_index is None else self._sql.resume_batch
             steps += [wake.bind(owner), self._sql.wake_owners_batch.bind(owner)]
-        results = await self._writer.write(steps, order=run.id)
+            steps += self._wake_above(owner)
+        results = await self._writer.write(steps, order=run.id, about=_concerned(run))
         row = results[1]
         return Answered(row[0], RunStatus(row[1])) if isinstance(row, tuple) else None
 
@@ -229,7 +263,10 @@ class Journal:
             steps += self._parts(one.id, stamp, Changes(facts=own))
             steps.append(self._sql.cancel_rows.bind(values))
         steps += self._tell_owner(run, RunStatus.CANCELED, stamp)
-        row = await self._first_row(steps, run.id, persistent=False)
+        if run.owner_id is not None:
+            steps += self._wake_above({"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp})
+        about = [*_concerned(run), *(one.id for one in owned)]
+        row = await self._first_row(steps, about, persistent=False)
         return None if row is None else row[0]
 
     def _parts(self, run_id: RunID, stamp: int, changes: Changes) -> list[Step]:
@@ -256,11 +293,28 @@ class Journal:
             return []
         return [self._sql.count_row[status].bind(values), self._sql.wake_batch.bind(values)]
 
+    def _wake_above(self, values: Mapping[str, Any]) -> list[Step]:
+        """Give work to the runs above the owner, which a worker moves as one."""
+        return [self._sql.wake_ancestors.bind(values)] if self._has_workers else []
+
     async def _first_row(
-        self, steps: Sequence[Step], run_id: RunID, *, persistent: bool
+        self, steps: Sequence[Step], about: Sequence[str], *, persistent: bool
     ) -> tuple[Any, ...] | None:
-        first: Result = (await self._writer.write(steps, order=run_id, persistent=persistent))[0]
+        """What the group's first statement gave; `about` begins with the run that it changes."""
+        results = await self._writer.write(steps, order=about[0], persistent=persistent, about=about)
+        first: Result = results[0]
         return first if isinstance(first, tuple) else None
+
+
+def job_of(run: Run) -> Job:
+    """Rows and batches keep to a queue of their own, so that nobody waits for them."""
+    is_batch = run.row_index is not None or run.output_file_id is not None
+    return Job(BATCH_QUEUE if is_batch else INTERACTIVE_QUEUE, run.id)
+
+
+def _concerned(run: Run) -> list[str]:
+    """The runs whose readers want to hear of this change. A batch tells of its rows itself, now and then."""
+    return [run.id] if run.owner_id is None or run.row_index is not None else [run.id, run.owner_id]
 
 
 def _rest_values(run: Run, rest: Rest, changes: Changes, stamp: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Exists,
     Integer,
+    Select,
     SmallInteger,
     Table,
     Text,
@@ -29,7 +30,7 @@ from sqlalchemy.sql import ClauseElement
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.store.dialect import Dialect
 from rowel.store.statements import Statement, compile_statement
-from rowel.store.tables import batches, events, output_files, pauses, runs, tasks
+from rowel.store.tables import batches, events, lanes, output_files, pauses, runs, tasks
 
 FINAL_RUN = [status.value for status in RunStatus if status.is_final]
 FINAL_TASK = [status.value for status in TaskStatus if status.is_final]
@@ -81,6 +82,34 @@ def _owner_lives(*, lock: bool = True) -> Exists:
     return exists(lives.with_for_update(read=True) if lock else lives)
 
 
+def _above_owner() -> Select[tuple[str]]:
+    """The runs that wait for this run's owner, up to the one that a worker moves: none of them is moved meanwhile."""
+    owner = runs.alias("owner_above")
+    base = select(owner.c.id, owner.c.owner_id, owner.c.row_index).where(owner.c.id == word("owner_id"))
+    chain = base.cte("chain", recursive=True)
+    above = runs.alias("above")
+    chain = chain.union_all(
+        select(above.c.id, above.c.owner_id, above.c.row_index).where(
+            above.c.id == chain.c.owner_id, chain.c.row_index.is_(None)
+        )
+    )
+    return select(chain.c.id).where(chain.c.id != word("owner_id"))
+
+
+def _lane_is_mine() -> Exists:
+    """The guard of a row that a lane begins: nobody took the lane over."""
+    mine = (
+        select(1)
+        .where(
+            lanes.c.run_id == word("owner_id"),
+            lanes.c.lane == number("lane"),
+            lanes.c.epoch == number("lane_epoch"),
+        )
+        .with_for_update(read=True)
+    )
+    return exists(mine)
+
+
 def _typed(table: Table, name: str) -> ColumnElement[Any]:
     """A parameter named like the column and cast to its type."""
     kind = table.c[name].type
@@ -129,9 +158,11 @@ class Transitions:
             self._dialect.insert(runs).values({column.name: _typed(runs, column.name) for column in runs.c})
         )
         self.insert_owned_run = self._insert(runs, _owner_lives(), unless_there=True)
+        self.insert_row_of_lane = self._insert(runs, _owner_lives(), _lane_is_mine(), unless_there=True)
         counted = {**_moved(), "recoveries": runs.c.recoveries * number("is_stuck")}
         self.advance = self._move(counted, *_mine())
         self.work_again = self._move({**counted, "status": word("status")}, *_mine())
+        self.report = self._move(_moved(), runs.c.id == word("run_id"), _is_open())
         self.rest = self._rest()
         is_pending = runs.c.status == RunStatus.PENDING.value
         taken = {
@@ -171,6 +202,9 @@ class Transitions:
             .scalar_subquery()
         )
         self.wake_owners_batch = self._wake(batch_of_owner, _woken())
+        self.wake_ancestors = self._compiled(
+            update(runs).where(runs.c.id.in_(_above_owner()), _is_open(), _stamped()).values(_woken())
+        )
         rests = runs.c.has_work == 0
         counted = {"has_work": 1, "signals": runs.c.signals + 1 - runs.c.has_work, "recoveries": 0}
         self.wake_batch = self._wake(word("owner_id"), counted, rests | (runs.c.recoveries > 0))

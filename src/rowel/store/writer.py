@@ -16,13 +16,14 @@ from secrets import randbits
 from rowel.core.errors import Unavailable
 from rowel.store.commits import Answer, Commits, Group
 from rowel.store.dialect import Dialect, Result
+from rowel.store.news import Job
 from rowel.store.statements import Step
 
 #: Seconds between tries while the store refuses writes.
 RETRY_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Write(Group):
     """A group somebody waits for. A `persistent` one is tried until the store is back; others fail at once."""
 
@@ -47,6 +48,11 @@ class Writer:
         self._failures = 0
 
     @property
+    def id(self) -> str:
+        """The name under which this process's commits are announced."""
+        return self._commits.id
+
+    @property
     def trouble(self) -> str | None:
         """Why the last commit failed; None while writing works. Cleared by itself once the store is back."""
         return self._commits.trouble
@@ -57,9 +63,18 @@ class Writer:
         return self._stamp
 
     async def write(
-        self, steps: Sequence[Step], *, order: str = "", persistent: bool = False
+        self,
+        steps: Sequence[Step],
+        *,
+        order: str = "",
+        persistent: bool = False,
+        about: Sequence[str] = (),
+        jobs: Sequence[Job] = (),
     ) -> list[Result]:
         """Commit `steps` together and return each one's result.
+
+        Where other processes work on the database, they hear that the runs `about` changed, and get the `jobs` if the
+        group landed.
 
         Raises `Unavailable` where the store refuses writes (never when `persistent`: then it waits until the store is
         back) or was closed, and the driver's error where the values themselves can't be stored. Whoever is canceled
@@ -68,7 +83,8 @@ class Writer:
         if self._is_closing:
             raise Unavailable("The store is closed; nothing was changed.")
         loop = asyncio.get_running_loop()
-        write = Write(steps, order, persistent, loop.create_future())
+        future: asyncio.Future[list[Result]] = loop.create_future()
+        write = Write(steps, about, jobs, order=order, persistent=persistent, future=future)
         if not self._collecting:
             loop.call_soon(self._hand_over)
         self._collecting.append(write)

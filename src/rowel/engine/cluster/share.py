@@ -1,0 +1,81 @@
+"""What one process does of a batch."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rowel.core.records import RunID
+from rowel.core.status import RunType
+from rowel.engine import facts
+from rowel.engine.batch import BatchJob, read_row
+from rowel.engine.cluster.source import Source
+from rowel.engine.house import House
+from rowel.engine.restore import new_frame
+from rowel.engine.runner import Means, Runner
+from rowel.files.datasets import DatasetFormat
+from rowel.files.rows import Row
+from rowel.store import runs
+from rowel.store.journal import Fence
+
+#: Seconds between two progress events of a batch from one process.
+PROGRESS_EACH_S = 0.5
+#: Seconds of work that a lane claims at a time, and the most rows.
+CLAIM_S = 0.5
+MOST_CLAIMED = 500
+
+
+class Share:
+    """The lanes of one batch in this process, and what they have in common."""
+
+    def __init__(self, job: BatchJob, means: Means, house: House) -> None:
+        self.job = job
+        self.source = Source(house.files, job.dataset)
+        self.lanes = 0
+        self._means = means
+        self._house = house
+        self._row_s = 0.0
+        self._told_at = 0.0
+        program = job.pinned.program
+        self._schema = program.nodes[program.input_id].input_schema
+        self._is_text = DatasetFormat(job.dataset.format) is DatasetFormat.CSV
+
+    @property
+    def size(self) -> int:
+        """How many rows a lane claims: few, so that at the end nobody waits long for anybody."""
+        return max(1, min(MOST_CLAIMED, int(CLAIM_S / self._row_s))) if self._row_s else 1
+
+    def learn(self, seconds: float, rows: int) -> None:
+        """Some rows took so long, one after another."""
+        if rows:
+            self._row_s = max(seconds / rows, 1e-6)
+
+    def runner(self, row: Row, fence: Fence) -> Runner:
+        """The runner of a row that has no run yet."""
+        program, batch_id = self.job.pinned.program, self.job.run.id
+        run = self.job.pinned.new_run(
+            RunType.BATCH,
+            self._house.now(),
+            initial_inputs={program.input_id: read_row(row.values, self._schema, is_text=self._is_text)},
+            parent_run_id=batch_id,
+            owner_id=batch_id,
+            row_index=row.index,
+        )
+        frame = new_frame(run, program)
+        runner = Runner(self._means, run, frame, is_new=True, fence=fence)
+        runner.progress.open(frame)
+        return runner
+
+    async def tell_progress(self) -> None:
+        """Write how far the batch has come, if that was not told just now."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at < PROGRESS_EACH_S:
+            return
+        self._told_at = now
+        batch_id: RunID = self.job.run.id
+        batch = await self._house.database.read(lambda connection: runs.get_batch(connection, batch_id))
+        if batch is None:
+            return
+        told = [facts.of_batch(batch)]
+        seq = await self._house.journal.report(batch_id, told)
+        if seq is not None:
+            self._house.publish(batch_id, seq, told)

@@ -1,0 +1,51 @@
+"""Looks after a batch whose rows many processes run: opens its lanes, and brings it to rest at the end."""
+
+from __future__ import annotations
+
+from rowel.core.records import Run
+from rowel.engine.batch import BatchJob, BatchMover
+from rowel.engine.cluster.lanes import Lanes
+from rowel.engine.cluster.slice import bound_of
+from rowel.engine.house import House
+from rowel.engine.runner import Means
+from rowel.store import lanes, runs
+
+#: The most lanes of one batch, however wide its window.
+MOST_LANES = 256
+
+
+class Steward(BatchMover):
+    """The mover of a batch in a cluster. It moves no rows, and waits for none: it is called whenever something is to be
+    decided."""
+
+    def __init__(self, house: House, means: Means, job: BatchJob, lanes_of_process: Lanes) -> None:
+        super().__init__(house, means, job, _nobody)
+        self._lanes = lanes_of_process
+
+    async def drive(self) -> Run:
+        """Open lanes while rows are left to begin; rest once every row has ended or waits for a person."""
+        while not self._is_over() and not self._is_draining:
+            self._is_poked = False
+            found = await self._house.database.read(
+                lambda connection: (
+                    runs.get(connection, self.run.id),
+                    runs.get_batch(connection, self.run.id),
+                    lanes.count(connection, self.run.id),
+                )
+            )
+            seen, batch, count = found
+            if batch is None or not self._is_mine(seen):
+                break
+            self.run, self._batch = self.run.evolve(signals=seen.signals, status=seen.status), batch
+            wanted = min(batch.window, MOST_LANES, bound_of(batch) - batch.cursor)
+            if count < wanted:
+                await self._lanes.open(self.run.id, wanted)
+                break
+            if count or batch.settled + batch.paused < batch.total:
+                break
+            await self._rest(batch)
+        return self.run
+
+
+async def _nobody(_: object) -> None:
+    return None
