@@ -65,7 +65,7 @@ async def test_waiting_runs_begin_in_the_order_they_came(house, stage):
 
 
 async def test_beyond_the_queues_limit_starts_are_refused_and_leave_no_run(house, stage):
-    engine = await house.open(slots=1, queue_limit=3)
+    engine = await house.open(slots=1, queue=3)
     workflow_id = await save(engine, flow("start>a"))
     dataset = await upload(engine, "n\n1\n")
     stage.hold("a")

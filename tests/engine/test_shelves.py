@@ -63,7 +63,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing_behind(engine, house):
 
 
 async def test_uploads_past_the_limit_are_refused_and_not_kept(house):
-    engine = await house.open(upload_limit=10)
+    engine = await house.open(upload=10)
 
     with pytest.raises(TooLarge):
         await engine.add_dataset("rows", None, "rows.csv", stream(b"a\n", b"1\n" * 10))

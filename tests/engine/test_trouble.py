@@ -98,7 +98,7 @@ async def test_a_batch_goes_on_when_the_store_is_back(engine, stage, full_disk):
 
 
 async def test_a_refused_start_gives_its_place_back(house, full_disk):
-    engine = await house.open(slots=1, queue_limit=1)
+    engine = await house.open(slots=1, queue=1)
     workflow_id = await save(engine, CHAIN)
     await engine.run(workflow_id, None)
     full_disk.set()

@@ -63,7 +63,7 @@ class House:
         finally:
             connection.close()
 
-    async def open(self, *, slots: int = 256, queue_limit: int = 10_000, **options: Any) -> Engine:
+    async def open(self, **capacity: int) -> Engine:
         """Open one more engine; the one before it must have ended."""
         with patch.object(compose, "Transitions", _transitions):
             engine = compose.build_engine(
@@ -72,8 +72,7 @@ class House:
                 services=make_services(blobs=StoredBlobs(FileStore(str(self.data / "files")))),
                 registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
                 clock=self.clock,
-                capacity=compose.Capacity(slots=slots, queue=queue_limit),
-                **options,
+                capacity=compose.Capacity(**capacity),
             )
         await engine.open()
         self._open.append(engine)
@@ -107,10 +106,10 @@ class House:
         held: Any = engine._house.database._held
         held.close()
 
-    async def restart(self, engine: Engine, **options: Any) -> Engine:
+    async def restart(self, engine: Engine, **capacity: int) -> Engine:
         """Drop an engine and open the next one."""
         await self.crash(engine)
-        return await self.open(**options)
+        return await self.open(**capacity)
 
     async def close(self) -> None:
         """Drop whatever is still open."""

@@ -27,7 +27,8 @@ def our_files() -> Iterator[Path]:
     """Every file of the repository that is not made by a tool."""
     for directory, names, files in os.walk(ROOT):
         names[:] = sorted(set(names) - _NOT_OURS)
-        yield from (Path(directory, file) for file in sorted(files))
+        # In a work tree beside the repository `.git` is a file.
+        yield from (Path(directory, file) for file in sorted(files) if file != ".git")
 
 
 @cache

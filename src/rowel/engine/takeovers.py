@@ -72,7 +72,7 @@ class Takeovers:
         before = await self._house.database.read(lambda connection: runs.get(connection, run_id))
         if before is None or before.status.is_final or not before.has_work:
             return None
-        begins = before.status is RunStatus.PENDING or before.output_file_id is not None
+        begins = before.status is RunStatus.PENDING
         told = [facts.of_run(before, RunStatus.RUNNING)] if begins else []
         taken = await self._house.journal.take(run_id, told)
         if taken is None:

@@ -88,6 +88,8 @@ class Crew:
         )
 
     async def _run(self, worker: Worker) -> None:
+        if self._is_ending:
+            return
         self._workers.add(worker)
         try:
             await worker.run()  # type: ignore[no-untyped-call]  # Procrastinate leaves it untyped

@@ -65,15 +65,15 @@ class JobQueue:
             return False
         return True
 
-    async def take_over(self, patience_s: float) -> int:
-        """Put the jobs of dead workers into the queue anew; return how many. A job is never handed on itself: its
-        worker may only have been stopped, and would end it as done when it goes on."""
+    async def take_over(self, patience_s: float) -> None:
+        """Put the jobs of dead workers into the queue anew. A job is never handed on itself: its worker may only have
+        been stopped, and would end it as done when it goes on."""
         stalled = await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=patience_s)
-        count = 0
-        for job in stalled:
-            if job.id is not None:
-                count += await self._replace(job, job.id)
-        return count
+        replaced = [job.lock for job in stalled if job.id is not None and await self._replace(job, job.id)]
+        if replaced:
+            log.warning(
+                "%d jobs of dead or stopped workers were taken over, %s first", len(replaced), replaced[0]
+            )
 
     async def _replace(self, job: QueuedJob, job_id: int) -> bool:
         again = QueuedJob(
@@ -92,7 +92,6 @@ class JobQueue:
         except exceptions.ConnectorException as error:
             log.debug("somebody else took over job %s: %s", job.lock, error)
             return False
-        log.warning("the worker of %s is dead or stopped; it is taken over", job.lock)
         return True
 
 

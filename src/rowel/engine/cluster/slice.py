@@ -101,9 +101,11 @@ class Slice:
         """Whether the row is no longer this lane's business."""
         if run is None:
             runner = self._share.runner(row, Fence(self.lane.number, self.lane.epoch))
-        elif not run.has_work or await self._house.database.read(
-            lambda connection: _has_job(connection, run)
-        ) or (taken := await self._take_row(run.id)) is None:
+        elif (
+            not run.has_work
+            or await self._house.database.read(lambda connection: _has_job(connection, run))
+            or (taken := await self._take_row(run.id)) is None
+        ):
             return True
         else:
             runner = taken
