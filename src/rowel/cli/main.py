@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rowel.cli import batches, doctor, outputs, runs, serve, workflows
+from rowel.cli.drill.command import drill
 
 EPILOG = (
     "Exit codes: 0 done; 1 the run failed or was canceled; 2 the command line is wrong; 3 no server answers or it "
@@ -35,6 +36,7 @@ app.command("decline")(runs.decline)
 app.command("override")(runs.override)
 app.command("cancel")(runs.cancel)
 app.command("doctor")(doctor.doctor)
+app.command("drill")(drill)
 
 
 def _print_version(wanted: bool) -> None:

@@ -118,6 +118,7 @@ class Crowd:
                 return
 
     def _start_one(self, dice: Random) -> None:
+        self._is_over.wait(dice.uniform(0, AWAY_S))
         try:
             order = self._orders.get(timeout=AWAY_S)
         except Empty:

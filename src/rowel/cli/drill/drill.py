@@ -35,7 +35,7 @@ class Plan:
     rows: int = 0
     small_rows: int = 0
     #: Seconds that a call outside takes, about.
-    delay_s: float = 0.03
+    delay_s: float = 0.1
     #: Seconds between taking work and the next blow.
     shortest_s: float = 0.1
     longest_s: float = 1.2
