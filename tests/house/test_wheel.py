@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -103,3 +104,16 @@ def test_the_sdist_brings_neither_tests_nor_locks(in_sdist):
     assert {name for name in in_sdist if name.startswith(("tests/", "requirements/", "."))} - {
         ".gitignore"
     } == set()
+
+
+def test_the_wheel_drills_without_a_checkout(built, tmp_path):
+    (path,) = built.glob("rowel-*-py3-none-any.whl")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "installed")
+    command = [sys.executable, "-m", "rowel", "drill", "--rows", "8", "--kills", "1"]
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(tmp_path / "installed"), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing was lost" in done.stdout

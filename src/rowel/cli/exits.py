@@ -1,7 +1,7 @@
 """Exit codes, and errors as sentences with a code.
 
-0 done · 1 the run failed or was canceled · 2 the command line is wrong · 3 no server answers or it can't take work ·
-4 the server refused · 5 the run waits for a person or still runs
+0 done · 1 the run failed or was canceled, or a drill found harm · 2 the command line is wrong · 3 no server answers or
+it can't take work · 4 the server refused · 5 the run waits for a person or still runs
 """
 
 from __future__ import annotations

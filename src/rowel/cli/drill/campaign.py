@@ -12,6 +12,7 @@ from rowel.cli.drill.checker import judge
 from rowel.cli.drill.databases import throwaway_database
 from rowel.cli.drill.drill import Plan, Tell, perform
 from rowel.cli.drill.figures import Figures
+from rowel.cli.drill.fleet import Unfit
 from rowel.cli.drill.harms import Violation
 
 #: Kills of one drill in a campaign: then everything must have ended, and the next one begins on a fresh directory.
@@ -50,8 +51,14 @@ def campaign(plan: Plan, tell: Tell, *, kills: int | None = None, seconds: float
 
 def _drill(plan: Plan, tell: Tell, result: Result) -> None:
     home = Path(tempfile.mkdtemp(prefix="rowel-drill-"))
-    with throwaway_database(plan.database_url) as database_url:
-        history = perform(replace(plan, database_url=database_url), home, tell)
+    try:
+        with throwaway_database(plan.database_url) as database_url:
+            history = perform(replace(plan, database_url=database_url), home, tell)
+    except Unfit as unfit:
+        raise Unfit(f"{unfit}\nThe data are kept in {home}.") from unfit
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
     violations = judge(history)
     result.figures.add(history, violations)
     result.violations += violations[: _KEPT - len(result.violations)]

@@ -94,6 +94,8 @@ class Drill:
         self._crowd = Crowd(self._witness, plan.seed, trace.url)
         self._faults: list[Fault] = []
         self._kills = 0
+        #: What was struck down last may not be back yet.
+        self._is_starting = False
 
     def perform(self) -> History:
         self._fleet.start()
@@ -118,18 +120,15 @@ class Drill:
 
     def _strike(self) -> None:
         self._wait(self._dice.uniform(self._plan.shortest_s, self._plan.longest_s))
-        is_early = self._dice.randrange(_EARLY_EACH) == 0
-        is_peaceful = self._dice.randrange(_PEACEFUL_EACH) == 0
-        blow = Blow.TERMINATE if is_peaceful and self._is_up() else Blow.KILL
-        self._faults.append(self._fleet.strike(blow, self._dice, waits=not is_early))
+        # Who starts need not end in peace.
+        is_peaceful = self._dice.randrange(_PEACEFUL_EACH) == 0 and not self._is_starting
+        blow = Blow.TERMINATE if is_peaceful else Blow.KILL
+        self._is_starting = self._dice.randrange(_EARLY_EACH) == 0
+        self._faults.append(self._fleet.strike(blow, self._dice, waits=not self._is_starting))
         self._kills += blow is Blow.KILL
         if self._plan.restart_store and self._plan.store_each and self._kills % self._plan.store_each == 0:
             self._restart_store(self._plan.restart_store)
         self._report()
-
-    def _is_up(self) -> bool:
-        """Whether the last one that was struck down was back: who starts need not end in peace."""
-        return not self._faults or self._faults[-1].ready is not None
 
     def _restart_store(self, restart: Callable[[], None]) -> None:
         begun = time.monotonic()

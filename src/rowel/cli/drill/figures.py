@@ -28,8 +28,8 @@ class Figures:
     #: How many tasks called how often.
     tries: Counter[int] = field(default_factory=Counter)
     harms: Counter[Harm] = field(default_factory=Counter)
-    #: Seconds from the end of what was struck down until work was taken again, and until something that was under way
-    #: was tried again.
+    #: Seconds from the end of a server until it took work again, and from a blow until a task that was under way was
+    #: tried again.
     ready_s: list[float] = field(default_factory=list)
     retried_s: list[float] = field(default_factory=list)
 

@@ -146,12 +146,14 @@ class Fleet:
             process.check()
 
     def strike(self, blow: Blow, dice: Random, *, waits: bool) -> Fault:
-        """Strike a process down and start it again; `waits` until it takes work. Raises `Unfit`."""
+        """Strike a process down and start it again; `waits` until the server takes work. Raises `Unfit`."""
         self.check()
         victim = self._victim(dice)
         begun, ended, code = victim.strike(blow)
         victim.spawn()
         ready = self.await_ready() if waits else None
+        if victim is not self._server:
+            ready = None
         return Fault(blow=blow, begun=begun, ended=ended, ready=ready, code=code)
 
     def _victim(self, dice: Random) -> Process:

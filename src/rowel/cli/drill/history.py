@@ -187,7 +187,8 @@ class Blow(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One blow: from `begun` to `ended`, when what it hit was gone, and `ready`, when work was taken again."""
+    """One blow: from `begun` to `ended`, when what it hit was gone, and `ready`, when the server took work again (None:
+    it was not the server, or nobody waited)."""
 
     blow: Blow
     begun: float

@@ -52,7 +52,8 @@ def _done(figures: Figures, took_s: float) -> Table:
             "side effects",
             f"{figures.tries.total():,} tasks; {figures.interrupted} were interrupted and ran again",
         ),
-        ("back at work after", spread(figures.ready_s)),
+        ("serves again after", spread(figures.ready_s)),
+        ("these ran again after", spread(figures.retried_s)),
         ("took", f"{took_s:.0f} s"),
     ):
         table.add_row(f"[dim]{name}[/]", told)
