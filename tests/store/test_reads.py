@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 
-from rowel.core.records import Run, WorkflowID
+from rowel.core.errors import Unavailable
+from rowel.core.records import Run, RunID, WorkflowID
 from rowel.core.status import RunStatus, RunType, TaskStatus
 from rowel.store import datasets, events, pauses, runs, workflows
+from rowel.store.database import Database
 from rowel.store.journal import Changes
 from rowel.store.runs import Filter
 from tests.support.ledger import NOON, Ledger, facts, make_pause, make_task, rest
@@ -343,3 +345,19 @@ async def test_no_list_reads_or_sorts_a_whole_table(sqlite_url: str, name: str) 
     assert plan[0].endswith(f"USING INDEX {index}")
     assert not [line for line in plan if line.startswith("SCAN") and "USING INDEX" not in line]
     assert any("TEMP B-TREE" in line for line in plan) == (name in SORTED)
+
+
+async def test_a_store_that_is_away_is_said_to_be_unavailable() -> None:
+    database = Database("postgresql://nobody:secret@127.0.0.1:1/none")
+    with pytest.raises(Unavailable, match="can't be read at the moment") as raised:
+        await database.read(lambda connection: runs.get(connection, RunID("x")))
+    assert "secret" not in str(raised.value)
+    await database.close()
+
+
+async def test_what_is_wrong_with_a_question_is_no_trouble_of_the_store(ledger: Ledger) -> None:
+    def divide(_: Connection) -> float:
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        await ledger.database.read(divide)

@@ -59,6 +59,21 @@ class Postgres:
     def url(self, database: str) -> str:
         return f"postgresql://rowel:{self.password}@127.0.0.1:{self.port}/{database}"
 
+    def restart(self, mode: str = "immediate") -> None:
+        """Stop the server (`immediate`: as a crash does; `fast`: as an administrator does) and start it again."""
+        binaries = programs()
+        assert binaries is not None
+        subprocess.run(
+            [binaries / "pg_ctl", "-D", "data", "-l", "log", "-s", "-w", "-m", mode, "restart"],
+            cwd=self.home,
+            env={"PATH": f"{binaries}:{os.defpath}", "LC_ALL": "C.UTF-8"},
+            user=_server_user(),
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def create(self, template: str | None = None) -> str:
         """Make a database with a new name, empty or as a copy of `template`, and return its name."""
         name = f"test_{next(self._numbers)}"

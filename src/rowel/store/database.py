@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from rowel.core.errors import Conflict
+from rowel.core.errors import Conflict, Unavailable
 from rowel.store.dialect import dialect_of
 from rowel.store.writer import Writer
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -31,8 +35,17 @@ class Database:
         self._readers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="rowel-read")
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run `query` on a connection of its own, in a thread, on one consistent snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
+        """Run `query` on a connection of its own, in a thread, on one consistent snapshot.
+
+        Raises `Unavailable` where the store is away.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
+        except (OperationalError, InterfaceError) as error:
+            log.info("the store can't be read: %s", error.orig)
+            raise Unavailable(
+                "The store can't be read at the moment. Look again before you repeat what changes something."
+            ) from error
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
         """Run `query` here and now; for what is known to be small."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -44,9 +45,9 @@ class Plan:
     database_url: str | None = field(default=None, repr=False)
     workers: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
-    #: Strikes the store down and has it come back; after every so many kills.
+    #: Strikes the store down and has it come back, after every so many kills.
     restart_store: Callable[[], None] | None = None
-    store_each: int = 0
+    store_each: int = 3
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,22 @@ def perform(plan: Plan, home: Path, tell: Tell) -> History:
             workers=plan.workers,
             settings=plan.settings,
         ) as fleet,
+        closing(Witness(fleet.url)) as witness,
     ):
-        return Drill(plan, fleet, trace, tell).perform()
+        return Drill(plan, fleet, trace, witness, tell).perform()
 
 
 class Drill:
     """A plan being carried out."""
 
-    def __init__(self, plan: Plan, fleet: Fleet, trace: Trace, tell: Tell) -> None:
+    def __init__(self, plan: Plan, fleet: Fleet, trace: Trace, witness: Witness, tell: Tell) -> None:
         self._plan = plan
         self._fleet = fleet
         self._trace = trace
         self._tell = tell
         self._dice = Random(plan.seed)
-        self._witness = Witness(fleet.url)
-        self._crowd = Crowd(self._witness, plan.seed, trace.url)
+        self._witness = witness
+        self._crowd = Crowd(witness, plan.seed, trace.url)
         self._faults: list[Fault] = []
         self._kills = 0
         #: What was struck down last may not be back yet.
@@ -125,9 +127,10 @@ class Drill:
         blow = Blow.TERMINATE if is_peaceful else Blow.KILL
         self._is_starting = self._dice.randrange(_EARLY_EACH) == 0
         self._faults.append(self._fleet.strike(blow, self._dice, waits=not self._is_starting))
-        self._kills += blow is Blow.KILL
-        if self._plan.restart_store and self._plan.store_each and self._kills % self._plan.store_each == 0:
-            self._restart_store(self._plan.restart_store)
+        if blow is Blow.KILL:
+            self._kills += 1
+            if self._plan.restart_store is not None and self._kills % self._plan.store_each == 0:
+                self._restart_store(self._plan.restart_store)
         self._report()
 
     def _restart_store(self, restart: Callable[[], None]) -> None:

@@ -68,6 +68,9 @@ class Witness:
         self.files: list[ShownFile] = []
         self.breakdowns: list[tuple[str, int]] = []
 
+    def close(self) -> None:
+        self.client.close()
+
     def ask(self, what: str, ask: Callable[[], T]) -> Reply[T]:
         """Ask, and note when. Raises `NotSent`."""
         asked = time.monotonic()
