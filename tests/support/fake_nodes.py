@@ -41,6 +41,7 @@ class Stage:
     #: Nodes that run now, and the most there ever were at once.
     running: int = 0
     most: int = 0
+    _stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _acts: dict[str, Act] = field(default_factory=dict)
     _gates: dict[str, asyncio.Event] = field(default_factory=dict)
     _begun: defaultdict[str, asyncio.Condition] = field(
@@ -74,6 +75,13 @@ class Stage:
         async with asyncio.timeout(20), changed:
             await changed.wait_for(lambda: self.count(node_id) >= times)
 
+    async def stopped(self, times: int = 1, within_s: float = 20) -> None:
+        """Wait until so many nodes have been interrupted."""
+        async with asyncio.timeout(within_s):
+            while len(self.interrupted) < times:
+                self._stopped.clear()
+                await self._stopped.wait()
+
     async def act(self, config: WorkConfig, inputs: Fields, context: Context) -> Outcome | Fields:
         await self._note(Call(context.node_id, context.task_id, context.attempt, inputs))
         self.running += 1
@@ -84,6 +92,7 @@ class Stage:
             return await self._result(config, inputs, context)
         except asyncio.CancelledError:
             self.interrupted.append(context.task_id)
+            self._stopped.set()
             raise
         finally:
             self.running -= 1

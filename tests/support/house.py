@@ -32,7 +32,7 @@ PATIENCE_S = 30.0
 _COMPILED: dict[type[Dialect], Transitions] = {}
 
 
-def _transitions(dialect: Dialect) -> Transitions:
+def compiled_transitions(dialect: Dialect) -> Transitions:
     """A dialect's statements. To compile them takes longer than most tests, so it is done once."""
     if type(dialect) not in _COMPILED:
         _COMPILED[type(dialect)] = Transitions(dialect)
@@ -65,7 +65,7 @@ class House:
 
     async def open(self, **capacity: int) -> Engine:
         """Open one more engine; the one before it must have ended."""
-        with patch.object(compose, "Transitions", _transitions):
+        with patch.object(compose, "Transitions", compiled_transitions):
             engine = compose.build_engine(
                 self.data,
                 database_url=self._database_url,

@@ -47,7 +47,9 @@ class ClusterDispatch(LocalDispatch):
         self._database = database
         self._jobs = queue
         self._limit = queue_limit
-        self._waiting_jobs = 0
+        #: Runs that waited in the queue when they were last counted, and those that came from here since.
+        self._counted = 0
+        self._added = 0
         self._counted_at = 0.0
         self._errands: set[asyncio.Task[Any]] = set()
         self._carrying: set[asyncio.Task[Any]] = set()
@@ -58,14 +60,17 @@ class ClusterDispatch(LocalDispatch):
         now = asyncio.get_running_loop().time()
         if now - self._counted_at > COUNT_EACH_S:
             self._counted_at = now
-            self.run_errand(self._count())
-        if self._waiting_jobs >= self._limit:
-            raise Busy(f"{self._waiting_jobs} runs are queued already, which is the limit; try again later.")
-        self._waiting_jobs += 1
+            self.run_errand(self._count(self._added))
+        waiting = self._counted + self._added
+        if waiting >= self._limit:
+            raise Busy(f"{waiting} runs are queued already, which is the limit; try again later.")
+        self._added += 1
 
-    async def _count(self) -> None:
+    async def _count(self, added: int) -> None:
+        """Count again; `added` came before and are among those counted, or have been done."""
         most = self._limit + 1
-        self._waiting_jobs = await self._database.read(lambda connection: reads.backlog(connection, most))
+        self._counted = await self._database.read(lambda connection: reads.backlog(connection, most))
+        self._added -= added
 
     def has_slot(self) -> bool:
         return False
