@@ -32,8 +32,12 @@ def free_port() -> int:
 class Server:
     """One data directory and, at times, a process that serves it."""
 
-    def __init__(self, data: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, environment: Mapping[str, str] | None = None, *, ready: bool = True
+    ) -> None:
+        """`ready`: it counts as started once it is ready; else once it lives."""
         self.data = data
+        self._sign = "/health/ready" if ready else "/health/live"
         self.port = free_port()
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,7 +82,7 @@ class Server:
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended: {self.output()}")
             try:
-                if self.http.get("/health/ready").status_code == 200:
+                if self.http.get(self._sign).status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(LOOK_EACH_S)

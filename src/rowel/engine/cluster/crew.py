@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Any
 
+import psycopg
+from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from rowel.engine.cluster.pace import Pace
@@ -22,6 +25,26 @@ FORGET_AFTER_S = 3600.0
 ABORT_POLL_S = 3600.0
 
 
+class PatientWorker(Worker):
+    """A worker that ends its jobs also when the database was away at that moment: a job that is done and is not marked
+    as done would hold its lock for as long as this worker lives."""
+
+    async def wait_stopping(self) -> None:
+        """Wait until it takes no more jobs, for whatever reason."""
+        await self._stop_event.wait()
+
+    async def _persist_job_status(self, *args: Any, **kwargs: Any) -> None:
+        while True:
+            try:
+                await super()._persist_job_status(*args, **kwargs)
+            except ConnectorException as error:
+                if not isinstance(error.__cause__, psycopg.OperationalError):
+                    raise
+                await asyncio.sleep(AGAIN_AFTER_S)
+            else:
+                return
+
+
 class Crew:
     """One worker for each queue, with signs of life until the last job has ended."""
 
@@ -31,7 +54,7 @@ class Crew:
         self._pace = pace
         self._sizes = {INTERACTIVE_QUEUE: interactive, BATCH_QUEUE: batch}
         self._loops: list[asyncio.Task[None]] = []
-        self._workers: set[Worker] = set()
+        self._workers: set[PatientWorker] = set()
         self._runs: set[asyncio.Task[None]] = set()
         self._heart: asyncio.Task[None] | None = None
         self._is_ending = False
@@ -68,13 +91,13 @@ class Crew:
             run = asyncio.ensure_future(self._run(worker))
             self._runs.add(run)
             run.add_done_callback(self._runs.discard)
-            stopped = asyncio.ensure_future(worker._stop_event.wait())
+            stopped = asyncio.ensure_future(worker.wait_stopping())
             await asyncio.wait({run, stopped}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
             await asyncio.sleep(AGAIN_AFTER_S)
 
-    def _worker(self, queue: str, size: int) -> Worker:
-        return Worker(
+    def _worker(self, queue: str, size: int) -> PatientWorker:
+        return PatientWorker(
             self._queue.app,
             queues=[queue],
             name=queue,
@@ -87,7 +110,7 @@ class Crew:
             stalled_worker_timeout=FORGET_AFTER_S,
         )
 
-    async def _run(self, worker: Worker) -> None:
+    async def _run(self, worker: PatientWorker) -> None:
         if self._is_ending:
             return
         self._workers.add(worker)
