@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test check lint format demo lock clean
+.PHONY: help setup system-packages test check lint format demo torture mutants lock clean
 
 BIN := .venv/bin
 UV ?= $(BIN)/uv
@@ -30,6 +30,12 @@ format: setup ## Bring the code into the one format
 
 demo: setup ## See Rowel at work
 	$(BIN)/python scripts/demo.py
+
+torture: setup system-packages ## Kill it a thousand times (TORTURE="kills=200 runs=50 seed=1 store=postgres", REPORT=file)
+	@$(BIN)/python scripts/torture.py $(TORTURE) $(if $(REPORT),--report $(REPORT))
+
+mutants: setup system-packages ## Break each promise in a copy of the source, and see its test turn red
+	@$(BIN)/python scripts/mutants.py $(MUTANTS)
 
 lock: ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,10 +33,18 @@ class Result:
     took_s: float = 0.0
 
 
-def campaign(plan: Plan, tell: Tell, *, kills: int | None = None, seconds: float = 0.0) -> Result:
+def campaign(
+    plan: Plan,
+    tell: Tell,
+    *,
+    kills: int | None = None,
+    seconds: float = 0.0,
+    after_each: Callable[[Result], None] | None = None,
+) -> Result:
     """Drill by drill until `kills` kills are done, or without that for so many seconds; at least one drill.
 
-    Each has the seed of the one before it plus 1. Raises `Unfit`, and `NoDatabase`.
+    Each has the seed of the one before it plus 1. `after_each` is shown what has come of it so far. Raises `Unfit`,
+    and `NoDatabase`.
     """
     begun = time.monotonic()
     result = Result(Figures(), [], [])
@@ -44,6 +53,8 @@ def campaign(plan: Plan, tell: Tell, *, kills: int | None = None, seconds: float
         one = replace(plan, seed=plan.seed + result.figures.drills, kills=min(plan.kills, left))
         _drill(one, tell, result)
         result.took_s = time.monotonic() - begun
+        if after_each is not None:
+            after_each(result)
         is_done = result.took_s >= seconds if kills is None else result.figures.kills >= kills
         if is_done:
             return result

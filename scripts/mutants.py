@@ -1,0 +1,153 @@
+"""Breaks each promise in a copy of the source, one after another, and sees that its test turns red.
+
+`make mutants`, or `make mutants MUTANTS="fence epoch"` for those whose name, promise or test holds one of the words.
+Prints a table; ends with 1 where a mutant survives, or where the source has moved from under it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+
+from rich.table import Table  # noqa: E402  # the path comes first
+
+from rowel.cli.looks import console  # noqa: E402
+from tests.support.mutants import MUTANTS, Moved, Mutant  # noqa: E402
+
+RED, GREEN, BROKEN = "red", "SURVIVED", "BROKEN"
+#: What pytest's exit codes say: tests failed, all passed. Anything else is no verdict.
+_VERDICTS = {1: RED, 0: GREEN}
+#: Seconds after which a test that hangs on a mutant counts as red.
+PATIENCE_S = 120.0
+
+
+class Copies:
+    """Copies of the source, one for each of those who work at the same time."""
+
+    def __init__(self, home: Path, count: int) -> None:
+        self._free: SimpleQueue[Path] = SimpleQueue()
+        for number in range(count):
+            copy = home / str(number)
+            shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
+            self._free.put(copy)
+
+    @contextmanager
+    def taken(self) -> Iterator[Path]:
+        copy = self._free.get()
+        try:
+            yield copy
+        finally:
+            self._free.put(copy)
+
+
+def main(words: Sequence[str]) -> int:
+    chosen = [mutant for mutant in MUTANTS if is_wanted(mutant, words)]
+    if not chosen:
+        raise SystemExit(f"no mutant is called so; there are: {', '.join(mutant.name for mutant in MUTANTS)}")
+    begun, hands = time.monotonic(), os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="rowel-mutants-") as home, ThreadPoolExecutor(hands) as pool:
+        copies = Copies(Path(home), hands)
+        tests = sorted({test for mutant in chosen for test in mutant.tests})
+        healthy = pool.submit(check_health, copies, tests)
+        verdicts = list(pool.map(lambda mutant: judge(copies, mutant), chosen))
+        trouble = healthy.result()
+    show(chosen, verdicts)
+    if trouble:
+        console.print(
+            f"[red]Without any mutant these tests are not green, so that red says nothing:[/]\n{trouble}"
+        )
+    took_s = time.monotonic() - begun
+    red = verdicts.count(RED)
+    console.print(f"{red} of {len(chosen)} mutants were noticed, in {took_s:.0f} s.")
+    return 0 if red == len(chosen) and not trouble else 1
+
+
+def is_wanted(mutant: Mutant, words: Sequence[str]) -> bool:
+    text = " ".join((mutant.name, mutant.promise, *mutant.tests)).lower()
+    return not words or any(word.lower() in text for word in words)
+
+
+def check_health(copies: Copies, tests: Sequence[str]) -> str:
+    """What the tests say where nothing is broken; nothing if they pass."""
+    with copies.taken() as copy:
+        done = run(copy, tests)
+    return "" if done.returncode == 0 else done.stdout[-4000:]
+
+
+def judge(copies: Copies, mutant: Mutant) -> str:
+    """Red if one of its tests fails on the mutant."""
+    with copies.taken() as copy:
+        package = copy / "rowel"
+        before = {change.file: (package / change.file).read_text() for change in mutant.changes}
+        try:
+            mutant.apply(package)
+            for file in before:
+                compile((package / file).read_text(), file, "exec")
+            forget(package, before)
+            done = run(copy, mutant.tests)
+        except subprocess.TimeoutExpired:
+            return RED
+        except (Moved, SyntaxError) as error:
+            console.print(f"[red]{mutant.name}[/]: {error}", highlight=False)
+            return BROKEN
+        finally:
+            for file, text in before.items():
+                (package / file).write_text(text)
+            forget(package, before)
+    verdict = _VERDICTS.get(done.returncode, BROKEN)
+    if verdict is BROKEN:
+        console.print(done.stdout[-2000:], markup=False)
+    return verdict
+
+
+def run(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run tests of this checkout on a copy of its source."""
+    options = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "-o", f"pythonpath={copy} {ROOT}")
+    environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{ROOT}", "CI": "true"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *tests],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def forget(package: Path, files: Sequence[str] | dict[str, str]) -> None:
+    """Remove what Python compiled of these files: two changes of one second look alike to it."""
+    for file in files:
+        path = package / file
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            compiled.unlink()
+
+
+def show(mutants: Sequence[Mutant], verdicts: Sequence[str]) -> None:
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("promise")
+    table.add_column("mutant")
+    table.add_column("its tests", overflow="fold")
+    table.add_column("")
+    for mutant, verdict in zip(mutants, verdicts, strict=True):
+        tests = "\n".join(test.rpartition("::")[2] for test in mutant.tests)
+        style = "green" if verdict is RED else "bold red"
+        table.add_row(mutant.promise, mutant.name, tests, f"[{style}]{verdict}[/]")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
