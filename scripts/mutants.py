@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +21,11 @@ from queue import SimpleQueue
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from rich.table import Table  # noqa: E402  # the path comes first
+from rich.markup import escape  # noqa: E402  # the path comes first
+from rich.table import Table  # noqa: E402
+from tests.support.mutants import MUTANTS, Moved, Mutant  # noqa: E402
 
 from rowel.cli.looks import console  # noqa: E402
-from tests.support.mutants import MUTANTS, Moved, Mutant  # noqa: E402
 
 RED, GREEN, BROKEN = "red", "SURVIVED", "BROKEN"
 #: What pytest's exit codes say: tests failed, all passed. Anything else is no verdict.
@@ -57,6 +58,7 @@ def main(words: Sequence[str]) -> int:
     if not chosen:
         raise SystemExit(f"no mutant is called so; there are: {', '.join(mutant.name for mutant in MUTANTS)}")
     begun, hands = time.monotonic(), os.cpu_count() or 1
+    names = [mutant.name for mutant in chosen]
     with tempfile.TemporaryDirectory(prefix="rowel-mutants-") as home, ThreadPoolExecutor(hands) as pool:
         copies = Copies(Path(home), hands)
         tests = sorted({test for mutant in chosen for test in mutant.tests})
@@ -64,14 +66,14 @@ def main(words: Sequence[str]) -> int:
         verdicts = list(pool.map(lambda mutant: judge(copies, mutant), chosen))
         trouble = healthy.result()
     show(chosen, verdicts)
+    noticed = [name for name, found in zip(names, verdicts, strict=True) if {*found.values()} == {RED}]
     if trouble:
         console.print(
             f"[red]Without any mutant these tests are not green, so that red says nothing:[/]\n{trouble}"
         )
     took_s = time.monotonic() - begun
-    red = verdicts.count(RED)
-    console.print(f"{red} of {len(chosen)} mutants were noticed, in {took_s:.0f} s.")
-    return 0 if red == len(chosen) and not trouble else 1
+    console.print(f"{len(noticed)} of {len(chosen)} mutants turn all their tests red; {took_s:.0f} s.")
+    return 0 if noticed == names and not trouble else 1
 
 
 def is_wanted(mutant: Mutant, words: Sequence[str]) -> bool:
@@ -86,8 +88,8 @@ def check_health(copies: Copies, tests: Sequence[str]) -> str:
     return "" if done.returncode == 0 else done.stdout[-4000:]
 
 
-def judge(copies: Copies, mutant: Mutant) -> str:
-    """Red if one of its tests fails on the mutant."""
+def judge(copies: Copies, mutant: Mutant) -> dict[str, str]:
+    """What each of its tests says about the mutant."""
     with copies.taken() as copy:
         package = copy / "rowel"
         before = {change.file: (package / change.file).read_text() for change in mutant.changes}
@@ -96,16 +98,22 @@ def judge(copies: Copies, mutant: Mutant) -> str:
             for file in before:
                 compile((package / file).read_text(), file, "exec")
             forget(package, before)
-            done = run(copy, mutant.tests)
-        except subprocess.TimeoutExpired:
-            return RED
+            return {test: verdict_of(copy, test) for test in mutant.tests}
         except (Moved, SyntaxError) as error:
-            console.print(f"[red]{mutant.name}[/]: {error}", highlight=False)
-            return BROKEN
+            console.print(f"{mutant.name}: {error}", style="red", markup=False)
+            return dict.fromkeys(mutant.tests, BROKEN)
         finally:
             for file, text in before.items():
                 (package / file).write_text(text)
             forget(package, before)
+
+
+def verdict_of(copy: Path, test: str) -> str:
+    """Whether a test notices what was done to the copy. A test that hangs does."""
+    try:
+        done = run(copy, [test])
+    except subprocess.TimeoutExpired:
+        return RED
     verdict = _VERDICTS.get(done.returncode, BROKEN)
     if verdict is BROKEN:
         console.print(done.stdout[-2000:], markup=False)
@@ -114,7 +122,7 @@ def judge(copies: Copies, mutant: Mutant) -> str:
 
 def run(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run tests of this checkout on a copy of its source."""
-    options = ("-q", "-x", "-p", "no:cacheprovider", "--no-header", "-o", f"pythonpath={copy} {ROOT}")
+    options = ("-q", "-p", "no:cacheprovider", "--no-header", "-o", f"pythonpath={copy} {ROOT}")
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{ROOT}", "CI": "true"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
@@ -128,7 +136,7 @@ def run(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def forget(package: Path, files: Sequence[str] | dict[str, str]) -> None:
+def forget(package: Path, files: Iterable[str]) -> None:
     """Remove what Python compiled of these files: two changes of one second look alike to it."""
     for file in files:
         path = package / file
@@ -136,16 +144,16 @@ def forget(package: Path, files: Sequence[str] | dict[str, str]) -> None:
             compiled.unlink()
 
 
-def show(mutants: Sequence[Mutant], verdicts: Sequence[str]) -> None:
+def show(mutants: Sequence[Mutant], verdicts: Sequence[Mapping[str, str]]) -> None:
     table = Table(show_edge=False, pad_edge=False)
-    table.add_column("promise")
-    table.add_column("mutant")
-    table.add_column("its tests", overflow="fold")
-    table.add_column("")
-    for mutant, verdict in zip(mutants, verdicts, strict=True):
-        tests = "\n".join(test.rpartition("::")[2] for test in mutant.tests)
-        style = "green" if verdict is RED else "bold red"
-        table.add_row(mutant.promise, mutant.name, tests, f"[{style}]{verdict}[/]")
+    for name in ("mutant", "promise", "test", ""):
+        table.add_column(name, overflow="fold")
+    for mutant, found in zip(mutants, verdicts, strict=True):
+        name, promise = mutant.name, mutant.promise
+        for test, verdict in found.items():
+            style = "green" if verdict is RED else "bold red"
+            table.add_row(name, promise, escape(test.rpartition("::")[2]), f"[{style}]{verdict}[/]")
+            name = promise = ""
     console.print(table)
 
 

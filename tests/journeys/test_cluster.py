@@ -37,8 +37,16 @@ def calls(world: Providers) -> dict[str, Any]:
     return {
         "nodes": [
             {"id": "start", "node_type": "InputNode", "config": {"output_schema": {"n": "string"}}},
-            {"id": "a", "node_type": "HTTPRequestNode", "config": {"method": "POST", "url": f"{world.url}/a"}},
-            {"id": "b", "node_type": "HTTPRequestNode", "config": {"method": "POST", "url": f"{world.url}/b"}},
+            {
+                "id": "a",
+                "node_type": "HTTPRequestNode",
+                "config": {"method": "POST", "url": f"{world.url}/a"},
+            },
+            {
+                "id": "b",
+                "node_type": "HTTPRequestNode",
+                "config": {"method": "POST", "url": f"{world.url}/b"},
+            },
             {"id": "end", "node_type": "OutputNode", "config": {"output_map": {"n": "start.n"}}},
         ],
         "links": [
