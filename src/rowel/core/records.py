@@ -68,7 +68,7 @@ class Run:
     #: The path of the waiting task in the owner; None where the owner is a batch.
     owner_path: str | None = None
     row_index: int | None = None
-    #: What a partial run runs and was given: {"node_id": ..., "scope": [...], "outputs": {...}}.
+    #: What a partial run, or the rerun of one, is of, and all its nodes: {"node_id": ..., "scope": [...]}.
     partial: Fields | None = None
     input_dataset_id: DatasetID | None = None
     output_file_id: OutputFileID | None = None
@@ -116,6 +116,16 @@ class Task:
     @property
     def parent_task_id(self) -> str | None:
         return None if self.parent_path is None else f"{self.run_id}.{self.parent_path}"
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether it was taken over from the run that its run repeats: no attempt was made here."""
+        return self.attempt == 0 and self.inputs is not None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its outputs were given by whoever started the run, and not made by the node."""
+        return self.attempt == 0 and self.inputs is None and self.status is TaskStatus.COMPLETED
 
     def evolve(self, **changes: Any) -> Task:
         return replace(self, **changes)

@@ -20,6 +20,7 @@ from rowel.engine.engine import Engine
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.programs import Programs
+from rowel.engine.reruns import Reruns
 from rowel.engine.shelves import Shelves
 from rowel.engine.starts import Starts
 from rowel.engine.takeovers import Takeovers
@@ -163,6 +164,7 @@ def _engine(  # the shared parts
         house=house,
         registry=registry,
         starts=starts,
+        reruns=Reruns(house, starts),
         batches=batches,
         decisions=decisions,
         cancels=Cancels(house),

@@ -15,6 +15,7 @@ from rowel.engine.cancels import Cancels
 from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
+from rowel.engine.reruns import Order, Repeat, Reruns
 from rowel.engine.shelves import Shelves
 from rowel.engine.starts import Starts
 from rowel.engine.timers import Timers
@@ -37,6 +38,7 @@ class Engine:
         house: House,
         registry: Registry,
         starts: Starts,
+        reruns: Reruns,
         batches: Batches,
         decisions: Decisions,
         cancels: Cancels,
@@ -49,6 +51,7 @@ class Engine:
         self.registry = registry
         self._house = house
         self._starts = starts
+        self._reruns = reruns
         self._batches = batches
         self._decisions = decisions
         self._cancels = cancels
@@ -179,6 +182,14 @@ class Engine:
         return await self._starts.run_partial(
             workflow_id, node_id, initial_inputs, partial_outputs, timeout_s=timeout_s
         )
+
+    async def rerun(self, run_id: str, order: Order) -> RunView:
+        """Accept a run that repeats an ended one, with what the order wants to be different, and return at once."""
+        return await self._reruns.rerun(run_id, order)
+
+    async def plan_rerun(self, run_id: str, order: Order) -> Repeat:
+        """What such a rerun would run, and what it would reuse. Starts nothing."""
+        return await self._reruns.plan(run_id, order)
 
     async def start_batch(self, workflow_id: str, dataset_id: str, mini_batch_size: int = 10) -> RunView:
         """Accept a batch: one run per row of a dataset, `mini_batch_size` of them in flight."""

@@ -46,6 +46,14 @@ class Program:
         """The nodes that exist for this run; None: all."""
         return None if run.partial is None else frozenset(run.partial["scope"])
 
+    def touches_outside(self, node_id: str) -> bool:
+        """Whether this node, or one in its body, may call or change something outside. Another workflow may."""
+        traits = self.traits[node_id]
+        if not traits.contains:
+            return traits.touches_outside
+        body = self.inner.get(node_id)
+        return body is None or any(body.touches_outside(inside) for inside in body.graph.index)
+
     def at(self, path: str) -> tuple[Program, str]:
         """The program and the node id that a task's path names."""
         program = self

@@ -16,13 +16,9 @@ from rowel.engine.progress import Place, Progress, is_declined
 Level = dict[str, Task]
 
 
-def new_frame(run: Run, program: Program, given: Sequence[Task] = ()) -> Frame:
-    """The frame of a run that has not begun; `given` are tasks that were born COMPLETED."""
-    known = {task.node_id: Settled(State.COMPLETED, task.routes) for task in given}
-    planner = Planner(program.graph, known, program.scope(run))
-    frame = Frame(program=program, planner=planner, inputs=inputs_of(run, program))
-    _fill(frame, {task.node_id: task for task in given})
-    return frame
+def new_frame(run: Run, program: Program, born: Sequence[Task] = ()) -> Frame:
+    """The frame of a run that has not begun; `born` are tasks that have ended before it begins."""
+    return Restoration(run, program, born, ()).root()
 
 
 def inputs_of(run: Run, program: Program) -> Fields:

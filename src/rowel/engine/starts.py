@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rowel.core import jsontext
 from rowel.core.errors import Invalid, InvalidInputs, NotFound, Unavailable
 from rowel.core.outcomes import Fields, StartChild
 from rowel.core.records import Run, Task
-from rowel.core.status import RunStatus, RunType, TaskStatus
+from rowel.core.status import RunStatus, RunType
 from rowel.engine import facts
+from rowel.engine.given import check_json, checked_outputs, given_tasks, scope_of
 from rowel.engine.house import House
 from rowel.engine.programs import Program
-from rowel.engine.progress import approved_routes
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.restore import new_frame
 from rowel.engine.runner import Means, ReadNews, Runner
@@ -52,7 +51,7 @@ class Starts:
         """Accept a run and let it move in the background. What is returned is in the store."""
         run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
         self._house.dispatch.check_room()
-        return await self._accept(run, pinned)
+        return await self.accept(run, pinned)
 
     async def run(
         self,
@@ -78,16 +77,16 @@ class Starts:
     ) -> RunView:
         """Run one node and those of its ancestors that have no given outputs."""
         pinned = await self._house.workflows.current(workflow_id)
-        given = _checked_outputs(pinned.program, partial_outputs or {})
-        scope = _scope(pinned.program, node_id, frozenset(given))
-        inputs = await self._checked_inputs(
+        given = checked_outputs(pinned.program, partial_outputs or {}, "partial_outputs")
+        scope = scope_of(pinned.program, node_id, frozenset(given))
+        inputs = await self.checked_inputs(
             pinned.program, initial_inputs, {}, asks=pinned.program.input_id in scope - given.keys()
         )
         used = {name: outputs for name, outputs in given.items() if name in scope}
         run = pinned.new_run(RunType.PARTIAL, self._house.now(), initial_inputs=inputs).evolve(
-            partial={"node_id": node_id, "scope": sorted(scope), "given": used}
+            partial={"node_id": node_id, "scope": sorted(scope)}
         )
-        return await self._run(run, pinned, timeout_s)
+        return await self._run(run, pinned, timeout_s, given_tasks(run, used))
 
     async def start_child(self, owner: Run, path: str, wish: StartChild) -> None:
         """Start the child run that a subworkflow task waits for, unless an earlier try did."""
@@ -100,7 +99,7 @@ class Starts:
     async def _begin_child(self, owner: Run, path: str, wish: StartChild) -> Run | None:
         pinned = await self._pinned(wish)
         await self._check_nesting(owner)
-        inputs = await self._checked_inputs(pinned.program, {pinned.program.input_id: wish.inputs}, {})
+        inputs = await self.checked_inputs(pinned.program, {pinned.program.input_id: wish.inputs}, {})
         run = pinned.new_run(owner.run_type, self._house.now(), initial_inputs=inputs).evolve(
             parent_run_id=owner.id, owner_id=owner.id, owner_path=path
         )
@@ -131,7 +130,7 @@ class Starts:
         pinned = await self._house.workflows.current(workflow_id)
         if parent_run_id is not None:
             await self._check_parent(parent_run_id)
-        inputs = await self._checked_inputs(pinned.program, initial_inputs, files or {})
+        inputs = await self.checked_inputs(pinned.program, initial_inputs, files or {})
         run = pinned.new_run(RunType.INTERACTIVE, self._house.now(), initial_inputs=inputs)
         return run.evolve(parent_run_id=parent_run_id), pinned
 
@@ -141,7 +140,7 @@ class Starts:
         except NotFound as error:
             raise InvalidInputs(f"parent_run_id: {error.message}") from error
 
-    async def _checked_inputs(
+    async def checked_inputs(
         self,
         program: Program,
         initial_inputs: Inputs | None,
@@ -150,39 +149,31 @@ class Starts:
         asks: bool = True,
     ) -> Fields | None:
         """The inputs as the run keeps them: files added, data URIs stored. Raises `InvalidInputs`."""
-        if initial_inputs is None and not files:
-            check_inputs(program, {}, asks=asks)
-            return None
-        given = {node_id: dict(_object(node_id, value)) for node_id, value in (initial_inputs or {}).items()}
-        for node_id, paths in files.items():
-            given.setdefault(node_id, {})["files"] = list(paths)
-        check_inputs(program, given, asks=asks)
-        _check_json("initial_inputs", given)
-        kept: Fields = await replace_data_uris(given, self._house.files)
+        given = judged_inputs(program, initial_inputs, files, asks=asks)
+        kept: Fields | None = given and await replace_data_uris(given, self._house.files)
         return kept
 
-    async def _accept(self, run: Run, pinned: Pinned) -> RunView:
-        """Write the run as PENDING, then let it move."""
-        given = given_tasks(run)
+    async def accept(self, run: Run, pinned: Pinned, born: Sequence[Task] = ()) -> RunView:
+        """Write the run as PENDING, then let it move. `born` are the tasks that have ended before it begins."""
         told = [facts.of_run(run, RunStatus.PENDING)]
-        await self._house.journal.begin(run, Changes(tasks=given, facts=told))
+        await self._house.journal.begin(run, Changes(tasks=born, facts=told))
         run = run.evolve(seq=len(told))
         self._house.publish(run.id, run.seq, told)
-        runner = self._runner(run, pinned.program)
+        runner = self._runner(run, pinned.program, born)
         self._house.dispatch.submit(run.id, runner)
-        return view(run, pinned.version, given, pinned.program)
+        return view(run, pinned.version, born, pinned.program)
 
-    async def _run(self, run: Run, pinned: Pinned, timeout_s: float) -> RunView:
+    async def _run(self, run: Run, pinned: Pinned, timeout_s: float, born: Sequence[Task] = ()) -> RunView:
         dispatch = self._house.dispatch
         dispatch.check_room()
         rested = dispatch.wait(run.id)
         runner: Runner | None = None
         try:
-            if run.partial is None and dispatch.has_slot():
+            if not born and dispatch.has_slot():
                 runner = self._runner(run, pinned.program, is_new=True)
                 dispatch.submit(run.id, runner)
             else:
-                await self._accept(run, pinned)
+                await self.accept(run, pinned, born)
             return await self._seen_when(rested, run, pinned, runner, timeout_s)
         finally:
             dispatch.forget(run.id, rested)
@@ -205,8 +196,10 @@ class Starts:
             return await get_run(self._house, run.id)
         return view(run, pinned.version, list(runner.progress.root.tasks.values()), pinned.program)
 
-    def _runner(self, run: Run, program: Program, *, is_new: bool = False) -> Runner:
-        frame = new_frame(run, program, given_tasks(run))
+    def _runner(
+        self, run: Run, program: Program, born: Sequence[Task] = (), *, is_new: bool = False
+    ) -> Runner:
+        frame = new_frame(run, program, born)
         runner = Runner(self.means, run, frame, is_new=is_new)
         runner.progress.open(frame)
         return runner
@@ -247,57 +240,26 @@ def check_inputs(program: Program, given: Mapping[str, Fields], *, asks: bool = 
         raise InvalidInputs(f"initial_inputs: node {program.input_id!r}: {'; '.join(problems.wrong)}")
 
 
-def given_tasks(run: Run) -> list[Task]:
-    """The tasks of a partial run that are born COMPLETED, with the outputs they were given."""
-    given = {} if run.partial is None else run.partial["given"]
-    return [
-        Task(
-            run_id=run.id,
-            path=node_id,
-            node_id=node_id,
-            status=TaskStatus.COMPLETED,
-            outputs=outputs["outputs"],
-            routes=None if outputs["routes"] is None else frozenset(outputs["routes"]),
-            start_time=run.start_time,
-            end_time=run.start_time,
-        )
-        for node_id, outputs in given.items()
-    ]
+def judged_inputs(
+    program: Program,
+    initial_inputs: Inputs | None,
+    files: Mapping[str, Sequence[str]],
+    *,
+    asks: bool = True,
+) -> dict[str, Any] | None:
+    """The inputs with files added, None where there are none. Raises `InvalidInputs`."""
+    if initial_inputs is None and not files:
+        check_inputs(program, {}, asks=asks)
+        return None
+    given = {node_id: dict(_object(node_id, value)) for node_id, value in (initial_inputs or {}).items()}
+    for node_id, paths in files.items():
+        given.setdefault(node_id, {})["files"] = list(paths)
+    check_inputs(program, given, asks=asks)
+    check_json("initial_inputs", given)
+    return given
 
 
 def _object(node_id: str, value: Any) -> Fields:
     if not isinstance(value, Mapping):
         raise InvalidInputs(f"initial_inputs: what is given to node {node_id[:128]!r} must be an object.")
     return value
-
-
-def _check_json(name: str, given: Fields) -> None:
-    try:
-        jsontext.dump(given)
-    except Invalid as error:
-        raise InvalidInputs(f"{name}: {error.message}") from error
-
-
-def _checked_outputs(program: Program, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given outputs, each with the handles that they fire."""
-    checked: dict[str, Any] = {}
-    for node_id, outputs in given.items():
-        if node_id not in program.graph:
-            raise NotFound(f"partial_outputs: the workflow has no node {node_id[:128]!r}.")
-        if not isinstance(outputs, Mapping):
-            raise InvalidInputs(f"partial_outputs: the outputs of node {node_id!r} must be an object.")
-        _check_json("partial_outputs", outputs)
-        handles = program.graph.handles(node_id)
-        routes = approved_routes(handles)
-        if program.traits[node_id].routes:
-            routes = frozenset(handle for handle in handles if outputs.get(handle) is not None)
-        checked[node_id] = {"outputs": outputs, "routes": None if routes is None else sorted(routes)}
-    return checked
-
-
-def _scope(program: Program, node_id: str, given: frozenset[str]) -> frozenset[str]:
-    if node_id not in program.graph:
-        raise NotFound(f"node_id: the workflow has no node {node_id[:128]!r}.")
-    if node_id in given:
-        return frozenset({node_id})
-    return program.graph.ancestors(node_id, stop_at=given) | {node_id}

@@ -161,6 +161,14 @@ class Workflows:
                 pinned = self._current.get(workflow_id) or await self._pin(workflow_id)
         return pinned
 
+    async def upcoming(self, workflow_id: str) -> Pinned:
+        """What `current` would answer. A version that is still to be made is not kept."""
+        workflow = await self.get(workflow_id)
+        latest = await self._latest(workflow_id)
+        if latest is None or latest.definition_hash != workflow.definition_hash:
+            return self.pin(self._version(workflow, 1 if latest is None else latest.version + 1))
+        return self.pin(latest)
+
     async def numbered(self, workflow_id: str, number: int) -> Pinned:
         """The version with this number."""
         version = await self._database.read(
