@@ -161,12 +161,12 @@ class _Draft:
         if self._is_whole:
             scope = self._universe if self._past.scope is None else self._past.scope
             return (scope & self._universe) - self._given
-        wish, found = self._wish, set[str]()
+        edited, found = self._wish.edited, set[str]()
         for number, spec in enumerate(self._graph.specs):
-            if spec.id in wish.edited or spec.id not in self._universe:
+            if spec.id in edited or spec.id not in self._universe:
                 continue
-            sources = {source for source, _ in self._sources(number)}
-            if self._is_chosen(spec.id) or not sources.isdisjoint(found | wish.edited.keys()):
+            lies_behind = any(source in found or source in edited for source, _ in self._sources(number))
+            if lies_behind or self._is_chosen(spec.id):
                 found.add(spec.id)
         return frozenset(found)
 
@@ -191,11 +191,12 @@ class _Draft:
 
     def _find_idle(self) -> frozenset[str]:
         """Nodes of which nobody needs outputs: something lies behind them, and all of that is edited or idle."""
-        found: set[str] = set()
+        edited, found = self._wish.edited, set[str]()
         for number in reversed(range(len(self._graph))):
             node_id = self._graph.specs[number].id
             targets = {self._graph.specs[edge.node].id for edge in self._graph.outgoing[number]} & self._scope
-            if targets and node_id not in self._must and targets <= found | self._wish.edited.keys():
+            is_needed = any(target not in found and target not in edited for target in targets)
+            if targets and not is_needed and node_id not in self._must:
                 found.add(node_id)
         return frozenset(found)
 
