@@ -255,6 +255,7 @@ QUERIES: dict[str, tuple[Query, str]] = {
         "ix_runs_workflow_id_start_time_id (workflow_id=? AND (start_time,id)<(?,?))",
     ),
     "of a parent": (of_runs(parent_run_id="r"), "ix_runs_parents (parent_run_id=?)"),
+    "of an origin": (of_runs(origin_id="r"), "ix_runs_origins (origin_id=?)"),
     "of a dataset": (
         of_runs(dataset_id="d", run_type=RunType.BATCH),
         "ix_runs_datasets (input_dataset_id=?)",

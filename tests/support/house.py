@@ -63,6 +63,12 @@ class House:
         finally:
             connection.close()
 
+    def execute(self, statement: str, *values: str) -> None:
+        """Change the store behind every engine's back."""
+        with sqlite3.connect(self.data / "rowel.db") as connection:
+            connection.execute(statement, values)
+        connection.close()
+
     async def open(self, **capacity: int) -> Engine:
         """Open one more engine; the one before it must have ended."""
         with patch.object(compose, "Transitions", compiled_transitions):

@@ -9,13 +9,14 @@ from typing import Any
 from rowel.core.definition import NodeSpec
 from rowel.core.parsing import definition_hash
 from rowel.engine.programs import Program
+from rowel.engine.progress import approved_routes
 
 
 def differences(old: Program, new: Program, place: str) -> dict[str, str]:
     """{node id: how it differs} of the nodes in `new` that are not as they were in `old`.
 
     A node is as it was if its type, config and body are, if it receives the same nodes under the same titles, and if
-    the same handles leave it. `place` says where the difference is, such as "in version 3".
+    a person's answer would take the same links. `place` says where the difference is, such as "in version 3".
     """
     found = ((spec.id, _difference(old, new, spec)) for spec in new.graph.specs)
     return {node_id: f"{what} {place}" for node_id, what in found if what is not None}
@@ -33,7 +34,7 @@ def _difference(old: Program, new: Program, spec: NodeSpec) -> str | None:
         return "its body differs"
     if list(_received(old, spec.id)) != list(_received(new, spec.id)):
         return "what leads to it differs"
-    if old.graph.handles(spec.id) != new.graph.handles(spec.id):
+    if approved_routes(old.graph.handles(spec.id)) != approved_routes(new.graph.handles(spec.id)):
         return "what leaves it differs"
     return None
 

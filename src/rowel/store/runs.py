@@ -29,6 +29,8 @@ class Filter:
     statuses: Sequence[RunStatus] = ()
     run_type: RunType | None = None
     parent_run_id: str | None = None
+    #: The run that they repeat.
+    origin_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     dataset_id: str | None = None
@@ -57,6 +59,7 @@ def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     exact = (
         (runs.c.workflow_id, wanted.workflow_id),
         (runs.c.parent_run_id, wanted.parent_run_id),
+        (runs.c.origin_id, wanted.origin_id),
         (runs.c.input_dataset_id, wanted.dataset_id),
         (runs.c.run_type, wanted.run_type.value if wanted.run_type else None),
     )

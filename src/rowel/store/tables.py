@@ -148,6 +148,14 @@ Index(
     sqlite_where=text("input_dataset_id IS NOT NULL"),
     postgresql_where=text("input_dataset_id IS NOT NULL"),
 )
+Index(
+    "ix_runs_origins",
+    runs.c.origin_id,
+    runs.c.start_time,
+    runs.c.id,
+    sqlite_where=text("origin_id IS NOT NULL"),
+    postgresql_where=text("origin_id IS NOT NULL"),
+)
 #: What retention goes through.
 Index(
     "ix_runs_ended",

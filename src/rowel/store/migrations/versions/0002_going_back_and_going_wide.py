@@ -11,10 +11,18 @@ branch_labels = None
 depends_on = None
 
 ENDED = "owner_id IS NULL AND end_time IS NOT NULL"
+REPEATS = "origin_id IS NOT NULL"
 
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("origin_id", sa.Text(), nullable=True))
+    op.create_index(
+        "ix_runs_origins",
+        "runs",
+        ["origin_id", "start_time", "id"],
+        sqlite_where=sa.text(REPEATS),
+        postgresql_where=sa.text(REPEATS),
+    )
     op.create_index(
         "ix_runs_ended",
         "runs",
