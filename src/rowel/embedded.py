@@ -14,9 +14,11 @@ from rowel.client.errors import StillRunning
 from rowel.client.progress import outputs_of
 from rowel.client.words import Action, Status
 from rowel.core import records
+from rowel.core.errors import Invalid
 from rowel.core.status import PauseAction, RunStatus, RunType
 from rowel.engine.compose import Role, build_engine
 from rowel.engine.engine import Engine
+from rowel.engine.reruns import Order, Repeat
 from rowel.engine.views import RunView
 from rowel.engine.workflows import KEEP
 from rowel.store.runs import Filter
@@ -106,6 +108,35 @@ class Rowel:
         )
         return outputs_of(_run(seen, self._engine))
 
+    async def rerun(
+        self,
+        run_id: str,
+        *,
+        from_nodes: Sequence[str] | None = None,
+        edits: Inputs | None = None,
+        inputs: Inputs | None = None,
+        version: int | str = "same",
+    ) -> LiveRun:
+        """Repeat an ended run as a new one: what did not complete runs, what did is reused; of a COMPLETED run all runs.
+
+        `from_nodes` run with all behind them; nodes in `edits` get these outputs and don't run; `inputs` replace the
+        run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
+        """
+        order = _order(from_nodes, edits, inputs, version)
+        return LiveRun(self._engine, _run(await self._engine.rerun(run_id, order), self._engine))
+
+    async def plan_rerun(
+        self,
+        run_id: str,
+        *,
+        from_nodes: Sequence[str] | None = None,
+        edits: Inputs | None = None,
+        inputs: Inputs | None = None,
+        version: int | str = "same",
+    ) -> models.RerunPlan:
+        """What `rerun` would do with the same words: which nodes run, which are reused, and why. Starts nothing."""
+        return _plan(await self._engine.plan_rerun(run_id, _order(from_nodes, edits, inputs, version)))
+
     async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
         path = Path(dataset)
@@ -151,6 +182,7 @@ class Rowel:
         *,
         status: str | None = None,
         run_type: str | None = None,
+        rerun_of: str | None = None,
         page: int = 1,
         page_size: int = 10,
     ) -> list[models.Run]:
@@ -159,6 +191,7 @@ class Rowel:
             workflow_id=workflow_id,
             statuses=() if status is None else (RunStatus(status),),
             run_type=None if run_type is None else RunType(run_type),
+            origin_id=rerun_of,
         )
         found = await self._engine.list_runs(wanted, limit=page_size, offset=(page - 1) * page_size)
         return [_run(seen, self._engine) for seen in found]
@@ -342,6 +375,7 @@ def _run(seen: RunView, engine: Engine) -> models.Run:
         message=run.message,
         duration=seen.duration_s(engine.now()),
         percentage_complete=seen.percentage_complete,
+        rerun_of=None if run.output_file_id is not None else run.origin_id,
     )
 
 
@@ -359,6 +393,33 @@ def _task(seen: RunView, task: records.Task) -> models.Task:
         end_time=task.end_time,
         subworkflow=_plain(seen.body(task)),
         subworkflow_output=_plain(seen.body_outputs(task)),
+        reused=task.is_reused,
+        given=task.is_given,
+    )
+
+
+def _order(
+    from_nodes: Sequence[str] | None, edits: Inputs | None, inputs: Inputs | None, version: int | str
+) -> Order:
+    """Raises `Invalid` where `version` is none that a run could have."""
+    if version != "same" and version != "latest" and not isinstance(version, int):
+        raise Invalid(f"version is 'same', 'latest' or a number, not {version!r}.")
+    return Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version)
+
+
+def _plan(repeat: Repeat) -> models.RerunPlan:
+    return models.RerunPlan(
+        rerun_of=repeat.old.run.id,
+        version=repeat.pinned.version.version,
+        nodes=tuple(
+            models.PlannedNode(
+                node_id=step.node_id,
+                fate=step.fate,
+                why=step.why,
+                touches_outside=repeat.touches_outside(step.node_id),
+            )
+            for step in repeat.plan.steps
+        ),
     )
 
 

@@ -56,7 +56,11 @@ def wish(*chosen: str, edits: str = "", **fields: Any) -> Wish:
 
 
 def fates(plan: Plan) -> dict[str, Fate]:
-    return {step.node_id: step.fate for step in plan.steps}
+    return dict(plan.fates)
+
+
+def runs_of(plan: Plan) -> set[str]:
+    return {node_id for node_id, fate in plan.fates.items() if fate is RUN}
 
 
 def why(plan: Plan, node_id: str) -> str:
@@ -398,7 +402,7 @@ def facts_of(before: Past, wanted: Wish, plan: Plan) -> dict[str, Settled]:
 def test_exactly_the_nodes_that_are_to_run_do_where_all_of_them_complete(is_partial, data):
     nodes, before, wanted = data.draw(cases(is_partial=is_partial))
     plan = planned(nodes, before, wanted)
-    planner = Planner(nodes, facts_of(before, wanted, plan), plan.nodes)
+    planner = Planner(nodes, facts_of(before, wanted, plan), frozenset(plan.fates))
     started = list(planner.opening.start)
     assert planner.opening.cancel == ()
     for node_id in started:
@@ -406,7 +410,7 @@ def test_exactly_the_nodes_that_are_to_run_do_where_all_of_them_complete(is_part
         assert after.cancel == ()
         started += after.start
 
-    assert set(started) == plan.with_fate(RUN)
+    assert set(started) == runs_of(plan)
     assert planner.status is RunStatus.COMPLETED
 
 
@@ -417,9 +421,9 @@ def test_the_rerun_of_a_partial_run_has_its_nodes_and_what_those_that_run_need(c
 
     assert before.target is not None
     assert before.scope is not None
-    assert before.scope <= plan.nodes <= nodes.ancestors(before.target) | {before.target}
-    for node_id in plan.with_fate(RUN):
-        assert {source for source, _ in links_into(nodes, node_id)} <= plan.nodes
+    assert before.scope <= plan.fates.keys() <= nodes.ancestors(before.target) | {before.target}
+    for node_id in runs_of(plan):
+        assert {source for source, _ in links_into(nodes, node_id)} <= plan.fates.keys()
     for node_id, fate in fates(plan).items():
         if before.tasks.get(node_id, never_began(node_id)).is_given and fate is RUN:
             changed = wanted.chosen | wanted.edited.keys()

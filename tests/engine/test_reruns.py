@@ -39,7 +39,7 @@ async def failed_at(engine, stage, node_id, definition=CHAIN, inputs=None):
 
 
 def fates(repeat):
-    return {step.node_id: step.fate for step in repeat.plan.steps}
+    return dict(repeat.plan.fates)
 
 
 def whys(repeat):

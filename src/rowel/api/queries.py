@@ -73,6 +73,7 @@ class RunsQuery(SlimQuery):
         RunType | None, Field(description="Partial runs show only when this asks for them.")
     ] = None
     parent_run_id: str | None = None
+    rerun_of: Annotated[str | None, Field(description="Only runs that repeat this one.")] = None
     cursor: str | None = None
 
 

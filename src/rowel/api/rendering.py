@@ -11,6 +11,7 @@ from rowel.api.schemas import (
     OutputFileResponse,
     PausedWorkflow,
     PauseHistory,
+    RerunPlan,
     RunResponse,
     TaskResponse,
     TaskUsage,
@@ -19,6 +20,7 @@ from rowel.api.schemas import (
 )
 from rowel.core.outcomes import Fields, Usage
 from rowel.core.records import Dataset, OutputFile, Pause, Task, Version, Workflow
+from rowel.engine.reruns import Repeat
 from rowel.engine.views import RunView
 from rowel.files.uploads import Upload
 
@@ -45,6 +47,7 @@ def run_response(view: RunView, now: datetime, *, slim: bool = False) -> RunResp
         "duration": view.duration_s(now),
         "percentage_complete": view.percentage_complete,
         "row_index": run.row_index,
+        "rerun_of": None if run.output_file_id is not None else run.origin_id,
     }
 
 
@@ -65,6 +68,25 @@ def task_response(view: RunView, task: Task, *, slim: bool = False) -> TaskRespo
         "attempt": task.attempt,
         "usage": _usage(task.usage),
         "logs": None if slim else list(task.logs),
+        "reused": task.is_reused,
+        "given": task.is_given,
+    }
+
+
+def plan_response(repeat: Repeat) -> RerunPlan:
+    return {
+        "rerun_of": repeat.old.run.id,
+        "workflow_id": repeat.old.run.workflow_id,
+        "version": repeat.pinned.version.version,
+        "nodes": [
+            {
+                "node_id": step.node_id,
+                "fate": step.fate,
+                "why": step.why,
+                "touches_outside": repeat.touches_outside(step.node_id),
+            }
+            for step in repeat.plan.steps
+        ],
     }
 
 

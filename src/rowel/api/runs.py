@@ -72,11 +72,14 @@ async def _filter(
 ) -> Filter:
     if query.parent_run_id is not None:
         await engine.get_run(known_id(query.parent_run_id, "run"))
+    if query.rerun_of is not None:
+        await engine.get_run(known_id(query.rerun_of, "run"))
     return Filter(
         workflow_id=workflow_id,
         statuses=query.status,
         run_type=query.run_type,
         parent_run_id=query.parent_run_id,
+        origin_id=query.rerun_of,
         since=since,
         until=until,
         before=None if query.cursor is None else read_cursor(query.cursor),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from rowel.api.fields import Name, Object, ObjectsByNode, Remark
+from rowel.core.rerun import Fate
 from rowel.core.status import PauseAction, RunStatus, RunType, TaskStatus
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -44,6 +45,24 @@ class PartialRunRequest(_Request):
 class BatchRunRequest(_Request):
     dataset_id: str
     mini_batch_size: Annotated[int, Field(ge=1, le=10_000, description="Rows in flight at a time.")] = 10
+
+
+class RerunRequest(_Request):
+    """What is to be different this time; nothing: what did not complete runs, or else all of it."""
+
+    from_nodes: Annotated[list[str] | None, Field(description="Node ids: these and all behind them run.")] = (
+        None
+    )
+    edits: Annotated[
+        ObjectsByNode | None,
+        Field(description="{node id: outputs}: taken in place of what the node gave; all behind it runs."),
+    ] = None
+    initial_inputs: ObjectsByNode | None = None
+    version: Annotated[
+        Literal["same", "latest"] | Annotated[int, Field(ge=1, le=2**31 - 1)],
+        Field(description="The version that the run had, the newest one, or one by its number."),
+    ] = "same"
+    dry_run: Annotated[bool, Field(description="Start nothing and answer the plan.")] = False
 
 
 class ResumeRunRequest(_Request):
@@ -106,6 +125,10 @@ class TaskResponse(TypedDict):
     attempt: int
     usage: TaskUsage | None
     logs: list[str] | None
+    reused: Annotated[
+        bool, Field(description="It was taken over from the run that this one repeats, not executed.")
+    ]
+    given: Annotated[bool, Field(description="Its outputs were given in the request, not made by the node.")]
 
 
 class RunResponse(TypedDict):
@@ -127,6 +150,21 @@ class RunResponse(TypedDict):
     duration: Annotated[float, Field(description="Seconds")]
     percentage_complete: Annotated[float, Field(ge=0, le=100)]
     row_index: int | None
+    rerun_of: Annotated[str | None, Field(description="The run that this one repeats.")]
+
+
+class PlannedNode(TypedDict):
+    node_id: str
+    fate: Fate
+    why: Annotated[str, Field(description="A sentence's end, for people: it failed.")]
+    touches_outside: Annotated[bool, Field(description="It runs, and may call or change something outside.")]
+
+
+class RerunPlan(TypedDict):
+    rerun_of: str
+    workflow_id: str
+    version: Annotated[int, Field(description="The version that it would run on.")]
+    nodes: list[PlannedNode]
 
 
 class Refusal(TypedDict):

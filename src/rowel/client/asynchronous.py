@@ -22,6 +22,7 @@ from rowel.client.models import (
     Pause,
     PausedWorkflow,
     Progress,
+    RerunPlan,
     Run,
     Version,
     Workflow,
@@ -108,6 +109,39 @@ class AsyncClient:
         except StillRunning as late:
             return await LiveRun(self, late.run).outputs()
 
+    async def rerun(
+        self,
+        run_id: str,
+        *,
+        from_nodes: Sequence[str] | None = None,
+        edits: Inputs | None = None,
+        inputs: Inputs | None = None,
+        version: int | str = "same",
+    ) -> LiveRun:
+        """Repeat an ended run as a new one: what did not complete runs, what did is reused; of a COMPLETED run all runs.
+
+        `from_nodes` run with all behind them; nodes in `edits` get these outputs and don't run; `inputs` replace the
+        run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
+        """
+        operation = operations.rerun(
+            run_id, from_nodes=from_nodes, edits=edits, inputs=inputs, version=version
+        )
+        return LiveRun(self, await self.call(operation))
+
+    async def plan_rerun(
+        self,
+        run_id: str,
+        *,
+        from_nodes: Sequence[str] | None = None,
+        edits: Inputs | None = None,
+        inputs: Inputs | None = None,
+        version: int | str = "same",
+    ) -> RerunPlan:
+        """What `rerun` would do with the same words: which nodes run, which are reused, and why. Starts nothing."""
+        return await self.call(
+            operations.plan_rerun(run_id, from_nodes=from_nodes, edits=edits, inputs=inputs, version=version)
+        )
+
     async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
         file, dataset_id = Path(dataset), str(dataset)
@@ -150,13 +184,19 @@ class AsyncClient:
         *,
         status: str | None = None,
         run_type: str | None = None,
+        rerun_of: str | None = None,
         page: int = 1,
         page_size: int = 10,
     ) -> list[Run]:
         """Runs, newest start first; without a workflow the newest `page_size` of all."""
         return await self.call(
             operations.list_runs(
-                workflow_id, status=status, run_type=run_type, page=page, page_size=page_size
+                workflow_id,
+                status=status,
+                run_type=run_type,
+                rerun_of=rerun_of,
+                page=page,
+                page_size=page_size,
             )
         )
 

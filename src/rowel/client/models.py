@@ -86,6 +86,10 @@ class Task(Model):
     #: The body of a loop or subworkflow node, and what its nodes gave: {node id: [outputs of each iteration]}.
     subworkflow: Fields | None = None
     subworkflow_output: dict[str, list[Fields]] | None = None
+    #: It was taken over from the run that its run repeats, and not executed.
+    reused: bool = False
+    #: Its outputs were given by whoever started the run, and not made by the node.
+    given: bool = False
 
     @property
     def duration(self) -> float | None:
@@ -121,6 +125,8 @@ class Run(Model):
     duration: float | None = None
     #: 0 to 100.
     percentage_complete: float = 0.0
+    #: The run that this one repeats.
+    rerun_of: str | None = None
 
     @property
     def failed_task(self) -> Task | None:
@@ -128,6 +134,29 @@ class Run(Model):
         failed = [task for task in self.tasks if task.status is Status.FAILED]
         around = {task.parent_task_id for task in failed}
         return next((task for task in failed if task.id not in around), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedNode(Model):
+    """What becomes of one node in a rerun, and why."""
+
+    node_id: str
+    #: `run`, `reuse`, `edit` or `cancel`.
+    fate: str
+    #: The end of a sentence that begins with the fate.
+    why: str
+    #: It runs, and may call or change something outside.
+    touches_outside: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerunPlan(Model):
+    """What a rerun would do; its nodes come in the order in which they could run."""
+
+    rerun_of: str
+    #: The version that it would run on.
+    version: int
+    nodes: tuple[PlannedNode, ...] = field(default=(), metadata=_as(_each(PlannedNode.from_wire)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from rowel.client.models import (
     OutputFile,
     Pause,
     PausedWorkflow,
+    RerunPlan,
     Run,
     Version,
     Workflow,
@@ -188,6 +189,41 @@ def cancel(run_id: str) -> Operation[Run]:
     )
 
 
+def rerun(
+    run_id: str,
+    *,
+    from_nodes: Sequence[str] | None,
+    edits: Inputs | None,
+    inputs: Inputs | None,
+    version: int | str,
+) -> Operation[Run]:
+    body = _rerun_body(from_nodes, edits, inputs, version)
+    return Operation(
+        request=Request(method="POST", path=path("run", run_id, "rerun"), body=body), read=one(Run)
+    )
+
+
+def plan_rerun(
+    run_id: str,
+    *,
+    from_nodes: Sequence[str] | None,
+    edits: Inputs | None,
+    inputs: Inputs | None,
+    version: int | str,
+) -> Operation[RerunPlan]:
+    body = {**_rerun_body(from_nodes, edits, inputs, version), "dry_run": True}
+    return Operation(
+        request=Request(method="POST", path=path("run", run_id, "rerun"), body=body), read=one(RerunPlan)
+    )
+
+
+def _rerun_body(
+    from_nodes: Sequence[str] | None, edits: Inputs | None, inputs: Inputs | None, version: int | str
+) -> dict[str, Any]:
+    nodes = None if from_nodes is None else list(from_nodes)
+    return _without_none(from_nodes=nodes, edits=edits, initial_inputs=inputs, version=version)
+
+
 def get_run(run_id: str, *, is_slim: bool = False) -> Operation[Run]:
     """A slim run comes without inputs, outputs and logs."""
     request = Request(method="GET", path=path("run", run_id), query={"slim": "true" if is_slim else None})
@@ -199,10 +235,11 @@ def list_runs(
     *,
     status: str | None,
     run_type: str | None,
+    rerun_of: str | None,
     page: int,
     page_size: int,
 ) -> Operation[list[Run]]:
-    wanted = {"status": status, "run_type": run_type}
+    wanted = {"status": status, "run_type": run_type, "rerun_of": rerun_of}
     if workflow_id is None:
         request = Request(method="GET", path=path("run"), query={**wanted, "limit": page_size})
     else:

@@ -72,12 +72,14 @@ class Plan:
 
     steps: tuple[Step, ...]
 
-    def with_fate(self, fate: Fate) -> frozenset[str]:
-        return frozenset(step.node_id for step in self.steps if step.fate is fate)
-
     @cached_property
-    def nodes(self) -> frozenset[str]:
-        return frozenset(step.node_id for step in self.steps)
+    def fates(self) -> Mapping[str, Fate]:
+        """{node id: fate}"""
+        return {step.node_id: step.fate for step in self.steps}
+
+    @property
+    def runs_nothing(self) -> bool:
+        return Fate.RUN not in self.fates.values()
 
 
 def plan_rerun(graph: Graph, past: Past, wish: Wish) -> Plan:
@@ -90,7 +92,7 @@ def plan_rerun(graph: Graph, past: Past, wish: Wish) -> Plan:
     """
     _check(graph, past, wish)
     plan = _Draft(graph, past, wish, is_whole=False).plan()
-    if wish.is_empty and not plan.with_fate(Fate.RUN):
+    if wish.is_empty and plan.runs_nothing:
         return _Draft(graph, past, wish, is_whole=True).plan()
     return plan
 

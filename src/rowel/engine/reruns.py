@@ -48,11 +48,11 @@ class Repeat:
 
     @property
     def runs_input(self) -> bool:
-        return self.pinned.program.input_id in self.plan.with_fate(Fate.RUN)
+        return self.plan.fates.get(self.pinned.program.input_id) is Fate.RUN
 
     def touches_outside(self, node_id: str) -> bool:
         """Whether this node is to run, and may call or change something outside."""
-        runs = node_id in self.plan.with_fate(Fate.RUN)
+        runs = self.plan.fates[node_id] is Fate.RUN
         return runs and self.pinned.program.touches_outside(node_id)
 
 
@@ -78,7 +78,7 @@ class Reruns:
         if order.initial_inputs is not None:
             inputs = await self._starts.checked_inputs(program, order.initial_inputs, {})
         self._house.dispatch.check_room()
-        partial = old.partial and {**old.partial, "scope": sorted(repeat.plan.nodes)}
+        partial = old.partial and {**old.partial, "scope": sorted(repeat.plan.fates)}
         run = repeat.pinned.new_run(
             RunType.RERUN, self._house.now(), initial_inputs=inputs, origin_id=old.id, partial=partial
         )
@@ -150,7 +150,7 @@ def _on(program: Program, task: Task) -> Task:
 
 def born_tasks(run: Run, repeat: Repeat) -> list[Task]:
     """The tasks of a rerun that have ended before it begins: reused, edited and canceled ones."""
-    fates = {step.node_id: step.fate for step in repeat.plan.steps}
+    fates = repeat.plan.fates
     inside = (task for task in repeat.old.tasks if task.parent_path is not None)
     return [
         *(_copy(run, repeat.past.tasks[node_id]) for node_id, fate in fates.items() if fate is Fate.REUSE),
