@@ -19,7 +19,7 @@ SHAPES = [
     schemas.RunResponse, schemas.TaskResponse, schemas.WorkflowResponse, schemas.WorkflowVersion,
     schemas.PauseHistory, schemas.PausedWorkflow, schemas.DatasetResponse, schemas.OutputFileResponse,
     schemas.FileResponse, schemas.TemplateResponse, schemas.OutputVariable, schemas.TaskUsage,
-    schemas.DefinitionProblem,
+    schemas.DefinitionProblem, schemas.RerunPlan, schemas.PlannedNode,
 ]  # fmt: skip
 
 

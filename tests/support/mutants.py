@@ -55,8 +55,8 @@ MUTANTS = (
         "acknowledge before the commit",
         "D1",
         "engine/starts.py",
-        "        await self._house.journal.begin(run, Changes(tasks=given, facts=told))\n",
-        "        asyncio.ensure_future(self._house.journal.begin(run, Changes(tasks=given, facts=told)))\n",
+        "        await self._house.journal.begin(run, Changes(tasks=born, facts=told))\n",
+        "        asyncio.ensure_future(self._house.journal.begin(run, Changes(tasks=born, facts=told)))\n",
         "tests/engine/test_trouble.py::test_while_the_store_refuses_writes_nothing_is_accepted",
     ),
     mutant(

@@ -20,7 +20,7 @@ from rowel.api.schemas import (
 )
 from rowel.core.outcomes import Fields, Usage
 from rowel.core.records import Dataset, OutputFile, Pause, Task, Version, Workflow
-from rowel.engine.reruns import Repeat
+from rowel.engine.reruns import Rerun
 from rowel.engine.views import RunView
 from rowel.files.uploads import Upload
 
@@ -73,19 +73,19 @@ def task_response(view: RunView, task: Task, *, slim: bool = False) -> TaskRespo
     }
 
 
-def plan_response(repeat: Repeat) -> RerunPlan:
+def plan_response(rerun: Rerun) -> RerunPlan:
     return {
-        "rerun_of": repeat.old.run.id,
-        "workflow_id": repeat.old.run.workflow_id,
-        "version": repeat.pinned.version.version,
+        "rerun_of": rerun.old.run.id,
+        "workflow_id": rerun.old.run.workflow_id,
+        "version": rerun.pinned.version.version,
         "nodes": [
             {
                 "node_id": step.node_id,
                 "fate": step.fate,
                 "why": step.why,
-                "touches_outside": repeat.touches_outside(step.node_id),
+                "touches_outside": rerun.touches_outside(step.node_id),
             }
-            for step in repeat.plan.steps
+            for step in rerun.plan.steps
         ],
     }
 

@@ -116,7 +116,7 @@ class Client:
         inputs: Inputs | None = None,
         version: int | str = "same",
     ) -> LiveRun:
-        """Repeat an ended run as a new one: what did not complete runs, what did is reused; of a COMPLETED run all runs.
+        """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
 
         `from_nodes` run with all behind them; nodes in `edits` get these outputs and don't run; `inputs` replace the
         run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.

@@ -15,7 +15,7 @@ from rowel.engine.cancels import Cancels
 from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
-from rowel.engine.reruns import Order, Repeat, Reruns
+from rowel.engine.reruns import Order, Rerun, Reruns
 from rowel.engine.shelves import Shelves
 from rowel.engine.starts import Starts
 from rowel.engine.timers import Timers
@@ -187,7 +187,7 @@ class Engine:
         """Accept a run that repeats an ended one, with what the order wants to be different, and return at once."""
         return await self._reruns.rerun(run_id, order)
 
-    async def plan_rerun(self, run_id: str, order: Order) -> Repeat:
+    async def plan_rerun(self, run_id: str, order: Order) -> Rerun:
         """What such a rerun would run, and what it would reuse. Starts nothing."""
         return await self._reruns.plan(run_id, order)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from rowel.core.errors import Conflict
+from rowel.core.errors import Conflict, Invalid
 from rowel.core.outcomes import Fields
 from rowel.core.records import Run, Task
 from rowel.core.rerun import Fate, Past, Plan, Wish, plan_rerun
@@ -20,9 +20,6 @@ from rowel.engine.starts import Inputs, Starts, judged_inputs
 from rowel.engine.views import RunView
 from rowel.engine.workflows import Pinned
 
-#: The version of the run that is repeated, the newest one, or one by its number.
-WantedVersion = Literal["same", "latest"] | int
-
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
@@ -32,12 +29,13 @@ class Order:
     #: {node id: the outputs that it is to have had}
     edits: Mapping[str, Any] = field(default_factory=dict)
     initial_inputs: Inputs | None = None
-    version: WantedVersion = "same"
+    #: `same` as the run's, `latest`, or a number.
+    version: int | str = "same"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeat:
-    """A rerun that was planned: the run that it repeats, and the version that it is to run on."""
+class Rerun:
+    """A rerun that is planned: of which run, on which version, and what becomes of each node."""
 
     old: RunView
     pinned: Pinned
@@ -63,7 +61,7 @@ class Reruns:
         self._house = house
         self._starts = starts
 
-    async def plan(self, run_id: str, order: Order) -> Repeat:
+    async def plan(self, run_id: str, order: Order) -> Rerun:
         """What a rerun would do. Writes nothing. Raises what `rerun` raises."""
         return await self._plan(run_id, order, is_only_asked=True)
 
@@ -72,29 +70,29 @@ class Reruns:
 
         Raises `NotFound`, `Conflict` where the run is open or a batch, `Invalid` and `InvalidInputs`.
         """
-        repeat = await self._plan(run_id, order, is_only_asked=False)
-        old, program = repeat.old.run, repeat.pinned.program
+        rerun = await self._plan(run_id, order, is_only_asked=False)
+        old, program = rerun.old.run, rerun.pinned.program
         inputs: Fields | None = old.initial_inputs
         if order.initial_inputs is not None:
             inputs = await self._starts.checked_inputs(program, order.initial_inputs, {})
         self._house.dispatch.check_room()
-        partial = old.partial and {**old.partial, "scope": sorted(repeat.plan.fates)}
-        run = repeat.pinned.new_run(
+        partial = old.partial and {**old.partial, "scope": sorted(rerun.plan.fates)}
+        run = rerun.pinned.new_run(
             RunType.RERUN, self._house.now(), initial_inputs=inputs, origin_id=old.id, partial=partial
         )
-        return await self._starts.accept(run, repeat.pinned, born_tasks(run, repeat))
+        return await self._starts.accept(run, rerun.pinned, born_tasks(run, rerun))
 
-    async def _plan(self, run_id: str, order: Order, *, is_only_asked: bool) -> Repeat:
+    async def _plan(self, run_id: str, order: Order, *, is_only_asked: bool) -> Rerun:
         old = await get_run(self._house, run_id)
         _check_ended(old)
         pinned = await self._pinned(old, order.version, is_only_asked=is_only_asked)
-        repeat = plan_repeat(old, pinned, order)
-        if order.initial_inputs is not None or repeat.runs_input:
+        rerun = prepare_rerun(old, pinned, order)
+        if order.initial_inputs is not None or rerun.runs_input:
             inputs = old.run.initial_inputs if order.initial_inputs is None else order.initial_inputs
             judged_inputs(pinned.program, inputs, {})
-        return repeat
+        return rerun
 
-    async def _pinned(self, old: RunView, version: WantedVersion, *, is_only_asked: bool) -> Pinned:
+    async def _pinned(self, old: RunView, version: int | str, *, is_only_asked: bool) -> Pinned:
         """Raises `NotFound` for an unknown version, and where the workflow was deleted: nothing new starts of it."""
         workflows, workflow_id = self._house.workflows, old.run.workflow_id
         await workflows.get(workflow_id)
@@ -102,10 +100,12 @@ class Reruns:
             return Pinned(old.version, old.program)
         if version == "latest":
             return await (workflows.upcoming if is_only_asked else workflows.current)(workflow_id)
+        if isinstance(version, str):
+            raise Invalid(f"version: 'same', 'latest' or a number, not {version[:128]!r}.")
         return await workflows.numbered(workflow_id, version)
 
 
-def plan_repeat(old: RunView, pinned: Pinned, order: Order) -> Repeat:
+def prepare_rerun(old: RunView, pinned: Pinned, order: Order) -> Rerun:
     """Plan the rerun of one run, a row of a batch too. Raises `NotFound`, `Invalid` and `InvalidInputs`."""
     program = pinned.program
     for node_id in order.from_nodes:
@@ -117,7 +117,7 @@ def plan_repeat(old: RunView, pinned: Pinned, order: Order) -> Repeat:
         renews_inputs=order.initial_inputs is not None,
     )
     past = _past(old, pinned)
-    return Repeat(old=old, pinned=pinned, past=past, plan=plan_rerun(program.graph, past, wish), edits=edits)
+    return Rerun(old=old, pinned=pinned, past=past, plan=plan_rerun(program.graph, past, wish), edits=edits)
 
 
 def _routes(checked: Mapping[str, Any]) -> frozenset[str] | None:
@@ -148,14 +148,14 @@ def _on(program: Program, task: Task) -> Task:
     return task.evolve(routes=routes_of(program, task.node_id, task.outputs or {}))
 
 
-def born_tasks(run: Run, repeat: Repeat) -> list[Task]:
+def born_tasks(run: Run, rerun: Rerun) -> list[Task]:
     """The tasks of a rerun that have ended before it begins: reused, edited and canceled ones."""
-    fates = repeat.plan.fates
-    inside = (task for task in repeat.old.tasks if task.parent_path is not None)
+    fates = rerun.plan.fates
+    inside = (task for task in rerun.old.tasks if task.parent_path is not None)
     return [
-        *(_copy(run, repeat.past.tasks[node_id]) for node_id, fate in fates.items() if fate is Fate.REUSE),
+        *(_copy(run, rerun.past.tasks[node_id]) for node_id, fate in fates.items() if fate is Fate.REUSE),
         *(_copy(run, task) for task in inside if fates.get(task.path.partition(".")[0]) is Fate.REUSE),
-        *given_tasks(run, {name: repeat.edits[name] for name, fate in fates.items() if fate is Fate.EDIT}),
+        *given_tasks(run, {name: rerun.edits[name] for name, fate in fates.items() if fate is Fate.EDIT}),
         *(_canceled(run, node_id) for node_id, fate in fates.items() if fate is Fate.CANCEL),
     ]
 

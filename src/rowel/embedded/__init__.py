@@ -12,14 +12,19 @@ from typing import Any, Self
 from rowel.client import models
 from rowel.client.errors import StillRunning
 from rowel.client.progress import outputs_of
-from rowel.client.words import Action, Status
-from rowel.core import records
-from rowel.core.errors import Invalid
 from rowel.core.status import PauseAction, RunStatus, RunType
+from rowel.embedded.rendering import (
+    dataset_of,
+    pause_of,
+    plan_of,
+    progress_of,
+    run_of,
+    version_of,
+    workflow_of,
+)
 from rowel.engine.compose import Role, build_engine
 from rowel.engine.engine import Engine
-from rowel.engine.reruns import Order, Repeat
-from rowel.engine.views import RunView
+from rowel.engine.reruns import Order
 from rowel.engine.workflows import KEEP
 from rowel.store.runs import Filter
 
@@ -87,11 +92,11 @@ class Rowel:
         `StillRunning` after `timeout` seconds; all have `.run`, and the run goes on without you.
         """
         seen = await self._engine.run(workflow_id, inputs, timeout_s=_seconds(timeout))
-        return outputs_of(_run(seen, self._engine))
+        return outputs_of(run_of(seen, self._engine))
 
     async def start(self, workflow_id: str, inputs: Inputs | None = None) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens to this process."""
-        return LiveRun(self._engine, _run(await self._engine.start(workflow_id, inputs), self._engine))
+        return LiveRun(self._engine, run_of(await self._engine.start(workflow_id, inputs), self._engine))
 
     async def run_partial(
         self,
@@ -106,7 +111,7 @@ class Rowel:
         seen = await self._engine.run_partial(
             workflow_id, node_id, inputs, partial_outputs, timeout_s=_seconds(timeout)
         )
-        return outputs_of(_run(seen, self._engine))
+        return outputs_of(run_of(seen, self._engine))
 
     async def rerun(
         self,
@@ -117,13 +122,13 @@ class Rowel:
         inputs: Inputs | None = None,
         version: int | str = "same",
     ) -> LiveRun:
-        """Repeat an ended run as a new one: what did not complete runs, what did is reused; of a COMPLETED run all runs.
+        """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
 
         `from_nodes` run with all behind them; nodes in `edits` get these outputs and don't run; `inputs` replace the
         run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
         """
-        order = _order(from_nodes, edits, inputs, version)
-        return LiveRun(self._engine, _run(await self._engine.rerun(run_id, order), self._engine))
+        order = Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version)
+        return LiveRun(self._engine, run_of(await self._engine.rerun(run_id, order), self._engine))
 
     async def plan_rerun(
         self,
@@ -135,7 +140,12 @@ class Rowel:
         version: int | str = "same",
     ) -> models.RerunPlan:
         """What `rerun` would do with the same words: which nodes run, which are reused, and why. Starts nothing."""
-        return _plan(await self._engine.plan_rerun(run_id, _order(from_nodes, edits, inputs, version)))
+        return plan_of(
+            await self._engine.plan_rerun(
+                run_id,
+                Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version),
+            )
+        )
 
     async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
@@ -144,7 +154,7 @@ class Rowel:
         if path.suffix:
             dataset_id = (await self.datasets.create(path.stem, path)).id
         seen = await self._engine.start_batch(workflow_id, dataset_id, mini_batch_size)
-        return LiveBatch(self._engine, _run(seen, self._engine))
+        return LiveBatch(self._engine, run_of(seen, self._engine))
 
     def attach(self, run: models.Run) -> LiveBatch:
         """Come back to a run or batch that was started earlier."""
@@ -167,14 +177,14 @@ class Rowel:
         seen = await self._engine.decide(
             run_id, PauseAction(action), inputs or {}, user_id, comments, node_id=node_id
         )
-        return _run(seen, self._engine)
+        return run_of(seen, self._engine)
 
     async def cancel(self, run_id: str) -> models.Run:
         """Cancel an open run. Raises `Conflict` where it has ended."""
-        return _run(await self._engine.cancel(run_id), self._engine)
+        return run_of(await self._engine.cancel(run_id), self._engine)
 
     async def get_run(self, run_id: str) -> models.Run:
-        return _run(await self._engine.get_run(run_id), self._engine)
+        return run_of(await self._engine.get_run(run_id), self._engine)
 
     async def runs(
         self,
@@ -194,15 +204,15 @@ class Rowel:
             origin_id=rerun_of,
         )
         found = await self._engine.list_runs(wanted, limit=page_size, offset=(page - 1) * page_size)
-        return [_run(seen, self._engine) for seen in found]
+        return [run_of(seen, self._engine) for seen in found]
 
     async def paused(self, *, page: int = 1, page_size: int = 10) -> list[models.PausedWorkflow]:
         """Runs that wait for a person, newest first."""
         found = await self._engine.paused(limit=page_size, offset=(page - 1) * page_size)
         return [
             models.PausedWorkflow(
-                run=_run(seen, self._engine),
-                current_pause=_pause(pause),
+                run=run_of(seen, self._engine),
+                current_pause=pause_of(pause),
                 workflow=dict(seen.version.definition),
             )
             for seen, pause in found
@@ -210,7 +220,7 @@ class Rowel:
 
     async def pause_history(self, run_id: str) -> list[models.Pause]:
         """All pauses a run ever had, newest first."""
-        return [_pause(pause) for pause in await self._engine.pause_history(run_id)]
+        return [pause_of(pause) for pause in await self._engine.pause_history(run_id)]
 
     def node_types(self) -> dict[str, list[dict[str, Any]]]:
         """The node types that are installed, by category, each with the JSON Schema of its config."""
@@ -227,15 +237,15 @@ class Workflows:
         self, name: str, definition: Mapping[str, Any], description: str | None = None
     ) -> models.Workflow:
         """Check and keep a workflow. Raises `InvalidDefinition` with every problem."""
-        return _workflow(await self._engine.create_workflow(name, definition, description))
+        return workflow_of(await self._engine.create_workflow(name, definition, description))
 
     async def get(self, workflow_id: str) -> models.Workflow:
-        return _workflow(await self._engine.get_workflow(workflow_id))
+        return workflow_of(await self._engine.get_workflow(workflow_id))
 
     async def list(self, *, page: int = 1, page_size: int = 10) -> list[models.Workflow]:
         """Workflows, newest first."""
         found = await self._engine.list_workflows(limit=page_size, offset=(page - 1) * page_size)
-        return [_workflow(workflow) for workflow in found]
+        return [workflow_of(workflow) for workflow in found]
 
     async def update(
         self,
@@ -246,18 +256,18 @@ class Workflows:
     ) -> models.Workflow:
         """Replace a workflow; runs that have begun keep their version. Without a description the old one stays."""
         kept = KEEP if description is None else description
-        return _workflow(await self._engine.update_workflow(workflow_id, name, definition, kept))
+        return workflow_of(await self._engine.update_workflow(workflow_id, name, definition, kept))
 
     async def delete(self, workflow_id: str) -> None:
         """Take a workflow off the shelf; its runs stay."""
         await self._engine.delete_workflow(workflow_id)
 
     async def duplicate(self, workflow_id: str) -> models.Workflow:
-        return _workflow(await self._engine.duplicate_workflow(workflow_id))
+        return workflow_of(await self._engine.duplicate_workflow(workflow_id))
 
     async def versions(self, workflow_id: str) -> Sequence[models.Version]:
         """The versions that runs have made, newest first."""
-        return [_version(version) for version in await self._engine.list_versions(workflow_id)]
+        return [version_of(version) for version in await self._engine.list_versions(workflow_id)]
 
 
 class Datasets:
@@ -269,14 +279,14 @@ class Datasets:
     async def create(self, name: str, path: str | Path, description: str | None = None) -> models.Dataset:
         """Keep a CSV, JSONL or Parquet file. Raises `InvalidDataset` naming what can't be read."""
         path = Path(path)
-        return _dataset(await self._engine.add_dataset(name, description, path.name, _parts(path)))
+        return dataset_of(await self._engine.add_dataset(name, description, path.name, _parts(path)))
 
     async def list(self) -> list[models.Dataset]:
         """All datasets, newest first."""
-        return [_dataset(dataset) for dataset in await self._engine.list_datasets()]
+        return [dataset_of(dataset) for dataset in await self._engine.list_datasets()]
 
     async def get(self, dataset_id: str) -> models.Dataset:
-        return _dataset(await self._engine.get_dataset(dataset_id))
+        return dataset_of(await self._engine.get_dataset(dataset_id))
 
     async def delete(self, dataset_id: str) -> None:
         await self._engine.delete_dataset(dataset_id)
@@ -295,7 +305,7 @@ class LiveRun:
 
     async def refresh(self) -> models.Run:
         """Look at the run again."""
-        self.run = _run(await self._engine.get_run(self.id), self._engine)
+        self.run = run_of(await self._engine.get_run(self.id), self._engine)
         return self.run
 
     async def wait(self, timeout: float | None = None) -> models.Run:
@@ -316,7 +326,7 @@ class LiveRun:
 
     async def cancel(self) -> models.Run:
         """Cancel the run. Raises `Conflict` where it has ended."""
-        self.run = _run(await self._engine.cancel(self.id), self._engine)
+        self.run = run_of(await self._engine.cancel(self.id), self._engine)
         return self.run
 
 
@@ -330,7 +340,7 @@ class LiveBatch(LiveRun):
                 continue
             seen = await self._engine.get_run(self.id)
             if seen.batch is not None:
-                yield _progress(seen.batch)
+                yield progress_of(seen.batch)
             if seen.run.status.is_final or seen.run.status is RunStatus.PAUSED:
                 return
 
@@ -353,136 +363,3 @@ async def _parts(path: Path) -> AsyncIterator[bytes]:
 def _seconds(timeout: float | None) -> float:
     """Without a limit a wait may last as long as an event loop can count."""
     return 10.0**9 if timeout is None else timeout
-
-
-def _run(seen: RunView, engine: Engine) -> models.Run:
-    run = seen.run
-    return models.Run(
-        id=run.id,
-        workflow_id=run.workflow_id,
-        workflow_version_id=run.version_id,
-        workflow_version=run.version,
-        status=Status(run.status),
-        start_time=run.start_time,
-        end_time=run.end_time,
-        run_type=run.run_type,
-        initial_inputs=_plain(run.initial_inputs),
-        outputs=_plain(seen.outputs),
-        tasks=tuple(_task(seen, task) for task in seen.tasks),
-        parent_run_id=run.parent_run_id,
-        output_file_id=run.output_file_id,
-        input_dataset_id=run.input_dataset_id,
-        message=run.message,
-        duration=seen.duration_s(engine.now()),
-        percentage_complete=seen.percentage_complete,
-        rerun_of=None if run.output_file_id is not None else run.origin_id,
-    )
-
-
-def _task(seen: RunView, task: records.Task) -> models.Task:
-    return models.Task(
-        id=task.id,
-        run_id=task.run_id,
-        node_id=task.node_id,
-        parent_task_id=task.parent_task_id,
-        status=Status(task.status),
-        inputs=_plain(task.inputs),
-        outputs=_plain(task.outputs),
-        error=task.error,
-        start_time=task.start_time,
-        end_time=task.end_time,
-        subworkflow=_plain(seen.body(task)),
-        subworkflow_output=_plain(seen.body_outputs(task)),
-        reused=task.is_reused,
-        given=task.is_given,
-    )
-
-
-def _order(
-    from_nodes: Sequence[str] | None, edits: Inputs | None, inputs: Inputs | None, version: int | str
-) -> Order:
-    """Raises `Invalid` where `version` is none that a run could have."""
-    if version != "same" and version != "latest" and not isinstance(version, int):
-        raise Invalid(f"version is 'same', 'latest' or a number, not {version!r}.")
-    return Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version)
-
-
-def _plan(repeat: Repeat) -> models.RerunPlan:
-    return models.RerunPlan(
-        rerun_of=repeat.old.run.id,
-        version=repeat.pinned.version.version,
-        nodes=tuple(
-            models.PlannedNode(
-                node_id=step.node_id,
-                fate=step.fate,
-                why=step.why,
-                touches_outside=repeat.touches_outside(step.node_id),
-            )
-            for step in repeat.plan.steps
-        ),
-    )
-
-
-def _pause(pause: records.Pause) -> models.Pause:
-    return models.Pause(
-        id=pause.id,
-        run_id=pause.run_id,
-        node_id=pause.node_id,
-        pause_time=pause.pause_time,
-        pause_message=pause.message,
-        input_data=_plain(pause.input_data),
-        resume_time=pause.resume_time,
-        resume_user_id=pause.resume_user_id,
-        resume_action=None if pause.resume_action is None else Action(pause.resume_action),
-        comments=pause.comments,
-    )
-
-
-def _workflow(workflow: records.Workflow) -> models.Workflow:
-    return models.Workflow(
-        id=workflow.id,
-        name=workflow.name,
-        definition=dict(workflow.definition),
-        description=workflow.description,
-        created_at=workflow.created_at,
-        updated_at=workflow.updated_at,
-    )
-
-
-def _version(version: records.Version) -> models.Version:
-    return models.Version(
-        version=version.version,
-        name=version.name,
-        definition=dict(version.definition),
-        definition_hash=version.definition_hash,
-        description=version.description,
-        created_at=version.created_at,
-        updated_at=version.updated_at,
-    )
-
-
-def _dataset(dataset: records.Dataset) -> models.Dataset:
-    return models.Dataset(
-        id=dataset.id,
-        name=dataset.name,
-        filename=dataset.filename,
-        description=dataset.description,
-        created_at=dataset.created_at,
-        updated_at=dataset.updated_at,
-    )
-
-
-def _progress(batch: records.Batch) -> models.Progress:
-    return models.Progress(
-        total=batch.total,
-        queued=batch.total - batch.cursor,
-        running=max(0, batch.cursor - batch.settled - batch.paused),
-        completed=batch.completed,
-        failed=batch.failed,
-        canceled=batch.canceled,
-        paused=batch.paused,
-    )
-
-
-def _plain(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if value is None else dict(value)
