@@ -75,7 +75,8 @@ async def test_a_child_waits_for_the_cancel_of_its_owner_and_does_not_begin(
 ) -> None:
     owner = await ledger.begin()
     child = make_run(owner_id=owner.id, owner_path="sub")
-    cancel = f"UPDATE runs SET status = 'CANCELED' WHERE id = '{owner.id}'"
+    locked = f"(SELECT id FROM runs WHERE id = '{owner.id}' FOR UPDATE)"
+    cancel = f"UPDATE runs SET status = 'CANCELED' WHERE id = {locked}"
     async with transaction(ledger.url, cancel) as canceling:
         beginning = asyncio.ensure_future(
             ledger.journal.begin(child, Changes(tasks=[make_task(child, "a")], facts=facts(1)))
@@ -85,6 +86,31 @@ async def test_a_child_waits_for_the_cancel_of_its_owner_and_does_not_begin(
         assert not await beginning
     assert await ledger.tasks(child.id) == {}
     assert await ledger.numbers(child.id) == []
+
+
+@pytest.mark.parametrize("end", ["cancel", "rest"])
+async def test_what_ends_an_owner_waits_for_a_child_that_begins(
+    ledger: Ledger, others: Onlooker, end: str
+) -> None:
+    owner = await ledger.begin()
+    begins = f"SELECT 1 FROM runs WHERE id = '{owner.id}' FOR KEY SHARE"
+    async with transaction(ledger.url, begins) as beginning:
+        if end == "cancel":
+            write = ledger.journal.cancel(owner, [], message="no", time=NOON, facts=facts(1))
+        else:
+            write = ledger.journal.rest(owner, Changes(facts=facts(1)), rest(RunStatus.FAILED))
+        ending = asyncio.ensure_future(write)
+        await others.waiting()
+        await beginning.commit()
+        assert await ending == 2
+
+
+async def test_what_is_told_of_an_owner_does_not_wait_for_a_child_that_begins(ledger: Ledger) -> None:
+    owner = await ledger.begin()
+    begins = f"SELECT 1 FROM runs WHERE id = '{owner.id}' FOR KEY SHARE"
+    async with transaction(ledger.url, begins), asyncio.timeout(10):
+        assert await ledger.journal.report(owner.id, facts(1)) == 2
+        assert await ledger.journal.advance(owner, Changes(facts=facts(1))) == 3
 
 
 async def test_an_answer_waits_for_a_cancel_and_does_not_land(ledger: Ledger, others: Onlooker) -> None:

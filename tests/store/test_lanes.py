@@ -61,7 +61,6 @@ async def test_claims_follow_on_each_other_up_to_the_bound(writes: LaneWrites, b
     while (claimed := await writes.claim(lane, 30, 100)) is not None:
         claims.append((claimed.start, claimed.stop))
         lane = claimed._replace(start=claimed.stop)
-        assert await writes.keep(lane)
     assert claims == [(0, 30), (30, 60), (60, 90), (90, 100)]
 
 
@@ -71,7 +70,6 @@ async def test_a_bound_before_the_end_holds_until_it_is_moved(writes: LaneWrites
     assert claimed is not None
     assert (claimed.start, claimed.stop) == (0, 10)
     done = claimed._replace(start=10)
-    await writes.keep(done)
     assert await writes.claim(done, 30, 10) is None
     more = await writes.claim(done, 30, 50)
     assert more is not None
@@ -95,7 +93,6 @@ async def test_of_lanes_that_claim_at_once_no_two_get_the_same_row(ledger: Ledge
         while (found := await writes.claim(lane, 3, 100)) is not None:
             claimed.extend(range(found.start, found.stop))
             lane = found._replace(start=found.stop)
-            await writes.keep(lane)
 
     await asyncio.gather(*(work(hands[number % 3], number) for number in range(9)))
     for other in others:

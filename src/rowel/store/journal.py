@@ -155,9 +155,12 @@ class Journal:
         row = await self._first_row(steps, [run_id], persistent=True)
         return None if row is None else Taken(*row)
 
-    async def advance(self, run: Run, changes: Changes, status: RunStatus | None = None) -> int | None:
+    async def advance(
+        self, run: Run, changes: Changes, status: RunStatus | None = None, *, has_progressed: bool = False
+    ) -> int | None:
         """Write what became of tasks while the run goes on (with `status`: as this). Return the newest event's
-        number, or None where the run has another owner or has ended. A COMPLETED task counts recoveries anew."""
+        number, or None where the run has another owner or has ended. A COMPLETED task counts recoveries anew, as does
+        whoever says that the run `has_progressed`."""
         stamp = self._writer.next_stamp()
         guard = self._sql.advance if status is None else self._sql.work_again
         values = {
@@ -165,7 +168,9 @@ class Journal:
             "epoch": run.epoch,
             "events": len(changes.facts),
             "stamp": stamp,
-            "is_stuck": int(all(task.status is not TaskStatus.COMPLETED for task in changes.tasks)),
+            "is_stuck": int(
+                not has_progressed and all(task.status is not TaskStatus.COMPLETED for task in changes.tasks)
+            ),
         }
         steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes)]
         if status is not None:
@@ -291,7 +296,8 @@ class Journal:
             return [self._sql.wake.bind(values), self._sql.wake_owners_batch.bind(values)]
         if not status.is_final:
             return []
-        return [self._sql.count_row[status].bind(values), self._sql.wake_batch.bind(values)]
+        wake = self._sql.wake_resting_batch if self._has_workers else self._sql.wake_batch
+        return [self._sql.count_row[status].bind(values), wake.bind(values)]
 
     def _wake_above(self, values: Mapping[str, Any]) -> list[Step]:
         """Give work to the runs above the owner, which a worker moves as one."""

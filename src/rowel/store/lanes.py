@@ -63,8 +63,11 @@ class LaneWrites:
         return Lane(run_id, lane, *row) if isinstance(row, tuple) else None
 
     async def claim(self, lane: Lane, size: int, bound: int) -> Lane | None:
-        """Give the lane the next `size` rows before row `bound`. None where none is left, or the lane isn't ours."""
-        values = {**_of(lane), "size": size, "bound": bound}
+        """Give the lane, which has come to its `start`, the next `size` rows before row `bound`.
+
+        None where none is left, the lane has rows left, or isn't ours.
+        """
+        values = {**_of(lane), "start": lane.start, "size": size, "bound": bound}
         steps = [self._claim.bind(values), self._advance.bind(values)]
         row = (await self._writer.write(steps, order=lane.run_id, persistent=True))[0]
         return lane._replace(start=row[0], stop=row[1]) if isinstance(row, tuple) else None
@@ -82,7 +85,7 @@ class LaneWrites:
 
 def _batch_lives() -> Exists:
     lives = select(1).where(runs.c.id == word("run_id"), runs.c.status.not_in(FINAL_RUN))
-    return exists(lives.with_for_update(read=True))
+    return exists(lives.with_for_update(read=True, key_share=True))
 
 
 def _opening(dialect: Dialect) -> ClauseElement:
@@ -103,7 +106,7 @@ def _claiming(*mine: ColumnElement[bool]) -> ClauseElement:
     end = func.least(batch.c.cursor + number("size"), number("bound"))
     return (
         update(lanes)
-        .where(*mine, lanes.c.start >= lanes.c.stop, _batch_lives(), batch.c.cursor < number("bound"))
+        .where(*mine, lanes.c.stop <= number("start"), _batch_lives(), batch.c.cursor < number("bound"))
         .values(start=batch.c.cursor, stop=end)
         .returning(lanes.c.start, lanes.c.stop)
     )

@@ -79,7 +79,16 @@ def _stamped(run_id: str = "run_id") -> Exists:
 def _owner_lives(*, lock: bool = True) -> Exists:
     owner = runs.alias("owner")
     lives = select(1).where(owner.c.id == word("owner_id"), owner.c.status.not_in(FINAL_RUN))
-    return exists(lives.with_for_update(read=True) if lock else lives)
+    # Only what ends the owner waits for this lock (see `_locked`); who counts its rows or tells its progress does not.
+    return exists(lives.with_for_update(read=True, key_share=True) if lock else lives)
+
+
+def _locked() -> ColumnElement[bool]:
+    """The run, against whoever begins something in its name: a plain UPDATE would pass their lock by."""
+    this = runs.alias("this")
+    return (
+        runs.c.id == select(this.c.id).where(this.c.id == word("run_id")).with_for_update().scalar_subquery()
+    )
 
 
 def _above_owner() -> Select[tuple[str]]:
@@ -190,7 +199,7 @@ class Transitions:
             "recoveries": 0,
         }
         is_unsignaled = runs.c.signals == number("signals")
-        return self._move({**_moved(), **ended}, *_mine(), is_unsignaled, *guards)
+        return self._move({**_moved(), **ended}, *_mine(), is_unsignaled, _locked(), *guards)
 
     def _compile_wakes(self) -> None:
         self.wake = self._wake(word("owner_id"), _woken())
@@ -208,6 +217,8 @@ class Transitions:
         rests = runs.c.has_work == 0
         counted = {"has_work": 1, "signals": runs.c.signals + 1 - runs.c.has_work, "recoveries": 0}
         self.wake_batch = self._wake(word("owner_id"), counted, rests | (runs.c.recoveries > 0))
+        # Nobody is held responsible for a batch that many move, and its row is locked as seldom as can be.
+        self.wake_resting_batch = self._wake(word("owner_id"), counted, rests)
 
     def _wake(
         self, run_id: ColumnElement[Any], values: dict[str, Any], *guards: ColumnElement[bool]
@@ -264,7 +275,7 @@ class Transitions:
             "epoch": runs.c.epoch + 1,
             **_moved(),
         }
-        this = (runs.c.id == word("run_id"), _is_open())
+        this = (_locked(), _is_open())
         self.cancel = self._move(canceled, *this)
         self.cancel_owned = self._move(canceled, *this, _stamped("root_id"))
         of_run = tasks.c.run_id == word("run_id")

@@ -35,9 +35,11 @@ class Lanes:
 
     async def open(self, batch_id: RunID, wanted: int) -> None:
         """Make the lanes that are missing of the `wanted` ones."""
-        for number in range(wanted):
-            if await self._writes.open(batch_id, number):
-                await self._dispatch.enqueue_job(Job(BATCH_QUEUE, batch_id, number))
+        await asyncio.gather(*(self._open(batch_id, number) for number in range(wanted)))
+
+    async def _open(self, batch_id: RunID, number: int) -> None:
+        if await self._writes.open(batch_id, number):
+            await self._dispatch.enqueue_job(Job(BATCH_QUEUE, batch_id, number))
 
     async def carry(self, run_id: str, number: int) -> None:
         """Do one slice of a lane's work. What is left of it comes into the queue anew."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rowel.core.records import RunID
+from rowel.core.records import Batch
 from rowel.core.status import RunType
 from rowel.engine import facts
 from rowel.engine.batch import BatchJob, read_row
@@ -19,6 +19,8 @@ from rowel.store.journal import Fence
 
 #: Seconds between two progress events of a batch from one process.
 PROGRESS_EACH_S = 0.5
+#: Seconds for which what was read of the batch is good enough to claim by.
+KNOWN_FOR_S = 0.5
 #: Seconds of work that a lane claims at a time, and the most rows.
 CLAIM_S = 0.5
 MOST_CLAIMED = 500
@@ -35,6 +37,8 @@ class Share:
         self._house = house
         self._row_s = 0.0
         self._told_at = 0.0
+        self._batch: Batch | None = None
+        self._read_at = 0.0
         program = job.pinned.program
         self._schema = program.nodes[program.input_id].input_schema
         self._is_text = DatasetFormat(job.dataset.format) is DatasetFormat.CSV
@@ -48,6 +52,17 @@ class Share:
         """Some rows took so long, one after another."""
         if rows:
             self._row_s = max(seconds / rows, 1e-6)
+
+    async def batch(self) -> Batch | None:
+        """The batch as it was a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if self._batch is None or now - self._read_at > KNOWN_FOR_S:
+            self._read_at, self._batch = now, await self._read()
+        return self._batch
+
+    async def _read(self) -> Batch | None:
+        batch_id = self.job.run.id
+        return await self._house.database.read(lambda connection: runs.get_batch(connection, batch_id))
 
     def runner(self, row: Row, fence: Fence) -> Runner:
         """The runner of a row that has no run yet."""
@@ -71,11 +86,10 @@ class Share:
         if now - self._told_at < PROGRESS_EACH_S:
             return
         self._told_at = now
-        batch_id: RunID = self.job.run.id
-        batch = await self._house.database.read(lambda connection: runs.get_batch(connection, batch_id))
+        batch = await self._read()
         if batch is None:
             return
         told = [facts.of_batch(batch)]
-        seq = await self._house.journal.report(batch_id, told)
+        seq = await self._house.journal.report(batch.run_id, told)
         if seq is not None:
-            self._house.publish(batch_id, seq, told)
+            self._house.publish(batch.run_id, seq, told)

@@ -53,9 +53,7 @@ class Slice:
         if self.lane.start < self.lane.stop:
             await self._take_up()
         while not self._is_over():
-            batch = await self._house.database.read(
-                lambda connection: runs.get_batch(connection, self.lane.run_id)
-            )
+            batch = await self._share.batch()
             if batch is None or not self._may_claim(batch) or not await self._claim(batch):
                 return False
         return await self._writes.keep(self.lane)
@@ -64,7 +62,7 @@ class Slice:
         return self._is_stuck or _now() >= self._ends_at or self._dispatch.is_draining
 
     def _may_claim(self, batch: Batch) -> bool:
-        return self.lane.number < batch.window and batch.cursor < bound_of(batch)
+        return self.lane.number < batch.window
 
     async def _claim(self, batch: Batch) -> bool:
         """Run the next rows. False where none are left."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from rowel.core.records import Run
+from rowel.core.records import Batch, Run
+from rowel.engine import facts
 from rowel.engine.batch import BatchJob, BatchMover
 from rowel.engine.cluster.lanes import Lanes
 from rowel.engine.cluster.slice import bound_of
 from rowel.engine.house import House
 from rowel.engine.runner import Means
 from rowel.store import lanes, runs
+from rowel.store.journal import Changes
 
 #: The most lanes of one batch, however wide its window.
 MOST_LANES = 256
@@ -26,25 +28,38 @@ class Steward(BatchMover):
         """Open lanes while rows are left to begin; rest once every row has ended or waits for a person."""
         while not self._is_over() and not self._is_draining:
             self._is_poked = False
-            found = await self._house.database.read(
-                lambda connection: (
-                    runs.get(connection, self.run.id),
-                    runs.get_batch(connection, self.run.id),
-                    lanes.count(connection, self.run.id),
-                )
-            )
-            seen, batch, count = found
-            if batch is None or not self._is_mine(seen):
+            if not await self._look():
                 break
-            self.run, self._batch = self.run.evolve(signals=seen.signals, status=seen.status), batch
-            wanted = min(batch.window, MOST_LANES, bound_of(batch) - batch.cursor)
-            if count < wanted:
-                await self._lanes.open(self.run.id, wanted)
-                break
-            if count or batch.settled + batch.paused < batch.total:
-                break
-            await self._rest(batch)
         return self.run
+
+    async def _look(self) -> bool:
+        """See what is to be done and do it. False where nothing is, for now."""
+        found = await self._house.database.read(
+            lambda connection: (
+                runs.get(connection, self.run.id),
+                runs.get_batch(connection, self.run.id),
+                lanes.count(connection, self.run.id),
+            )
+        )
+        seen, batch, count = found
+        if batch is None or not self._is_mine(seen):
+            return False
+        self.run, self._batch = self.run.evolve(signals=seen.signals, status=seen.status), batch
+        wanted = min(batch.window, MOST_LANES, bound_of(batch) - batch.cursor)
+        if count < wanted:
+            await self._lanes.open(self.run.id, wanted)
+        elif not count and batch.settled + batch.paused == batch.total:
+            await self._rest(batch)
+            return True
+        await self._leave(batch)
+        return False
+
+    async def _leave(self, batch: Batch) -> None:
+        """The batch goes on without its steward, which may be called often and is no sign of trouble."""
+        told = [facts.of_batch(batch)]
+        seq = await self._house.journal.advance(self.run, Changes(facts=told), has_progressed=True)
+        if seq is not None:
+            self._house.publish(self.run.id, seq, told)
 
 
 async def _nobody(_: object) -> None:
