@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/scale_out.py [--rows 1200] [--pairs 3] [--database-url postgresql://...]
 
-Runs one worker and four in turn, eight rows at a time each, checks that every row was done once and in order, and prints
-rows a second and their ratio. Without a URL it starts a Postgres of its own.
+Runs one worker and four in turn, eight rows at a time each, checks that every row was done once and in order, and
+prints rows a second and their ratio. Without a URL it starts a Postgres of its own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Waiter:
                 await reader.readuntil(b"\r\n\r\n")
                 self.calls += 1
                 await asyncio.sleep(WAIT_S)
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+                )
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
@@ -116,7 +118,9 @@ class Bench:
             numbers = self._batch(PLACES * 4)
             seconds = time.monotonic() - begin
         if numbers != list(range(self._rows)) or self._waiter.calls - before != self._rows:
-            raise SystemExit(f"the work was not done: {self._waiter.calls - before} calls, {len(numbers)} rows")
+            raise SystemExit(
+                f"the work was not done: {self._waiter.calls - before} calls, {len(numbers)} rows"
+            )
         return self._rows / seconds
 
     def _batch(self, window: int) -> list[int]:
