@@ -17,7 +17,7 @@ system-packages:
 	@scripts/system-packages
 
 test: setup system-packages ## Lint and the whole suite, Postgres and browser included
-	@status=0; scripts/lint || status=1; $(BIN)/python -m pytest || status=1; exit $$status
+	@status=0; scripts/lint || status=1; $(BIN)/python -m pytest -n auto --dist loadfile || status=1; exit $$status
 
 check: test ## The same as test
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NoReturn
 
 import pytest
 
-#: part -> (what to do about it, the tests that were left out)
-NotRun = dict[str, tuple[str, list[str]]]
-
-_NOT_RUN = pytest.StashKey[NotRun]()
+#: How a test says that it was left out; the reports of all processes of a suite are looked through for it.
+_SAID = re.compile(r"NOT RUN: (?P<part>.+) is not on this machine\. (?P<remedy>.*)", re.DOTALL)
 
 
 def is_ci() -> bool:
@@ -25,14 +24,17 @@ def leave_out(request: pytest.FixtureRequest, part: str, remedy: str) -> NoRetur
     """
     if is_ci():
         pytest.fail(f"{part} is not on this machine. {remedy}", pytrace=False)
-    parts = request.config.stash.setdefault(_NOT_RUN, {})
-    parts.setdefault(part, (remedy, []))[1].append(request.node.nodeid)
     pytest.skip(f"NOT RUN: {part} is not on this machine. {remedy}")
 
 
 def report(config: pytest.Config, terminal: pytest.TerminalReporter) -> None:
     """Say at the end of the session which parts were left out, how many tests that was, and what to do."""
-    for part, (remedy, tests) in config.stash.get(_NOT_RUN, {}).items():
+    counts: dict[tuple[str, str], int] = {}
+    for skipped in terminal.stats.get("skipped", ()):
+        if (said := _SAID.search(str(skipped.longrepr[-1]))) is not None:
+            place = (said["part"], said["remedy"])
+            counts[place] = counts.get(place, 0) + 1
+    for (part, remedy), count in counts.items():
         terminal.section(f"NOT RUN: {part.upper()}", sep="!", red=True, bold=True)
-        terminal.line(f"{len(tests)} TESTS WERE NOT RUN, SINCE {part.upper()} IS NOT ON THIS MACHINE.")
+        terminal.line(f"{count} TESTS WERE NOT RUN, SINCE {part.upper()} IS NOT ON THIS MACHINE.")
         terminal.line(remedy)
