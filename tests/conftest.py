@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 from tests.support import not_run
 from tests.support.migration import migrate
 from tests.support.postgres import REMEDY, Postgres, programs, server
+
+if TYPE_CHECKING:
+    from tests.support.buckets import S3, Bucket
 
 # Machines are shared and slow at times: an example that takes long is no failure. New examples are looked for at a
 # desk, where somebody can follow them up; CI tries the same ones each time.
@@ -95,3 +99,28 @@ def empty_database_url(request: pytest.FixtureRequest) -> str:
     """The URL of a database without any table. The test runs on SQLite and on Postgres."""
     url: str = request.getfixturevalue(f"empty_{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def running_s3() -> Iterator[S3]:
+    """The session's server of buckets."""
+    from tests.support.buckets import serve_s3  # takes a second to load
+
+    with serve_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(running_s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """A server of buckets, which this process finds by its variables."""
+    for name, value in running_s3.environment.items():
+        monkeypatch.setenv(name, value)
+    running_s3.asked.clear()
+    yield running_s3
+    running_s3.trouble = None
+
+
+@pytest.fixture
+def bucket(s3: S3) -> Bucket:
+    """A bucket of the test's own."""
+    return s3.make()

@@ -35,6 +35,7 @@ def create_engine(settings: Settings, role: Role | None = None) -> Engine:
     return build_engine(
         settings.data,
         database_url=settings.database_url,
+        files_url=settings.files_url,
         environment=settings.environment,
         http_allow=settings.http_allow,
         role=role or (Role.ACCEPTS if settings.is_on_postgres else Role.ALONE),

@@ -16,6 +16,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 MIB = 1024**2
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_FILES_URL = re.compile(
+    r"(?:s3|s3a|gs|az|azure|adl|abfs|abfss)://[A-Za-z0-9][A-Za-z0-9._@-]{1,254}(?:/[A-Za-z0-9._/=-]*)?|file:///.*"
+)
 _DATABASE_URL = re.compile(r"(?:postgresql|postgres)://.+|sqlite:///.+", re.DOTALL)
 
 
@@ -30,6 +33,8 @@ class Settings:
     data: Path = Path("rowel-data")
     #: A Postgres to use instead of the data directory's SQLite file. It may hold a password.
     database_url: str | None = field(default=None, repr=False)
+    #: A bucket, or another directory, for the files instead of the data directory's.
+    files_url: str | None = None
     #: Names beside those of this machine under which browsers may reach the server.
     allowed_hosts: tuple[str, ...] = ()
     #: `host:port` that HTTP nodes may reach although they are private.
@@ -108,13 +113,17 @@ def _unkept_promises(environ: Mapping[str, str]) -> Iterator[str]:
         )
 
 
+#: What may hold a password is not shown.
+_UNSHOWN = {"database_url": "no database's URL", "files_url": "no URL of a bucket or a directory"}
+
+
 def _for_nodes(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
 
 
 def _shown(name: str, text: Any) -> str:
     """The wrong value as a message may show it."""
-    return "no database's URL" if name == "database_url" else repr(str(text)[:128])
+    return _UNSHOWN.get(name) or repr(str(text)[:128])
 
 
 def _in_url(host: str) -> str:
@@ -159,6 +168,12 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _files_url(text: str) -> str:
+    if not _FILES_URL.fullmatch(text):
+        raise ValueError("s3://bucket/prefix, or the same with gs or az, or file:///directory")
+    return text
+
+
 def _hosts(text: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(_host(item) for item in _items(text))
 
@@ -183,6 +198,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "port": _number(0, 65_535, "a port"),
     "data": _directory,
     "database_url": _database_url,
+    "files_url": _files_url,
     "allowed_hosts": _hosts,
     "http_allow": _hosts_and_ports,
     "templates": _directory,

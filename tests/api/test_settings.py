@@ -29,6 +29,7 @@ def test_every_variable_is_read() -> None:
         PORT="0",
         DATA="~/rowel",
         DATABASE_URL="postgresql://ann:secret@db/rowel",
+        FILES_URL="s3://bucket/prefix",
         ALLOWED_HOSTS="rowel.example, 10.0.0.1,",
         HTTP_ALLOW="localhost:8080,[::1]:9",
         SLOTS="3",
@@ -40,6 +41,7 @@ def test_every_variable_is_read() -> None:
 
     assert (found.host, found.port, found.data) == ("0.0.0.0", 0, Path("~/rowel").expanduser())
     assert found.database_url == "postgresql://ann:secret@db/rowel"
+    assert found.files_url == "s3://bucket/prefix"
     assert found.allowed_hosts == ("rowel.example", "10.0.0.1")
     assert found.http_allow == ("localhost:8080", "[::1]:9")
     assert (found.slots, found.queue_limit) == (3, 5)
@@ -77,6 +79,7 @@ def test_nodes_see_the_other_variables() -> None:
         ("ALLOWED_HOSTS", "http://x", "ROWEL_ALLOWED_HOSTS is 'http://x'"),
         ("DATA", __file__, "it must be a directory"),
         ("DATA", "a\0b", "it must be a directory"),
+        ("FILES_URL", "/srv/files", "it must be s3://bucket/prefix, or the same with gs or az"),
         ("SLOTS", "0", "ROWEL_SLOTS is '0'; it must be a number of runs, from 1 to 100,000."),
         ("BODY_LIMIT", "1e6", "ROWEL_BODY_LIMIT is '1e6'; it must be a number of bytes"),
     ],
@@ -99,6 +102,24 @@ def test_no_password_is_shown() -> None:
     with pytest.raises(Invalid) as refused:
         settings(DATABASE_URL="mysql://ann:secret@db/rowel")
     assert "secret" not in refused.value.message
+    with pytest.raises(Invalid) as refused:
+        settings(FILES_URL="s3://ann:secret@bucket/prefix")
+    assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://bucket",
+        "s3://my.bucket-1/a/b/",
+        "gs://bucket/prefix",
+        "az://container/prefix",
+        "abfss://container@account.dfs.core.windows.net/prefix",
+        "file:///srv/my files",
+    ],
+)
+def test_files_may_lie_in_a_bucket_or_in_another_directory(url: str) -> None:
+    assert settings(FILES_URL=url).files_url == url
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,9 @@ from rowel.nodes.clients.llm import providers as model_providers
 from rowel.nodes.clients.sandbox import PooledSandbox
 from tests.support.commands import Commands, Ended
 from tests.support.server import Server, free_port
+
+if TYPE_CHECKING:
+    from tests.support.buckets import Bucket
 
 DATABASE = "rowel.db"
 
@@ -155,6 +159,36 @@ def test_for_people_each_finding_is_a_line_and_each_remedy_another(
     assert any(line.startswith("ok       port: ") for line in lines)
     damaged = next(place for place, line in enumerate(lines) if line.startswith("problem  database: "))
     assert lines[damaged + 1].startswith("         → Restore a backup")
+
+
+def test_a_bucket_is_tried_and_left_as_it_was(examined: Any, bucket: Bucket) -> None:
+    ended, findings = examined(ROWEL_FILES_URL=bucket.url)
+
+    assert ended.code == 0
+    assert findings["files"]["level"] == "ok"
+    assert bucket.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "sentence"),
+    [(0, "does not let Rowel in"), (2, "can't be read"), (3, "can't be deleted"), (4, "the right to list")],
+)
+def test_a_bucket_that_refuses_something_is_a_problem_with_a_remedy(
+    examined: Any, bucket: Bucket, refused: int, sentence: str
+) -> None:
+    requests = count()
+    bucket.server.trouble = lambda *_: 403 if next(requests) == refused else None
+
+    ended, findings = examined(ROWEL_FILES_URL=bucket.url)
+
+    assert ended.code == 3
+    assert sentence in findings["files"]["message"]
+    assert "AWS_ENDPOINT_URL" in findings["files"]["remedy"]
+    assert "secret" not in ended.out
+
+
+def test_without_a_bucket_none_is_looked_at(examined: Any) -> None:
+    assert "files" not in examined()[1]
 
 
 def test_a_setting_that_can_not_be_ends_with_2(rowel: Commands) -> None:

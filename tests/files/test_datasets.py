@@ -16,7 +16,8 @@ from rowel.core.errors import InvalidDataset, NotFound
 from rowel.files import datasets, lines
 from rowel.files.datasets import DatasetFormat, DatasetShape, format_of, inspect
 from rowel.files.rows import MAX_FIELD
-from rowel.files.store import PART, FileStore
+from rowel.files.bucket import READ
+from rowel.files.store import FileStore
 from tests.support.streams import stream
 
 CSV, JSONL = DatasetFormat.CSV, DatasetFormat.JSONL
@@ -228,8 +229,8 @@ async def test_a_large_file_is_never_in_memory_at_once(
     shape = await shape_of(store, content, kind)
     assert shape.rows == 200_000
     assert len(shape.offsets) == 21
-    assert len(given) > 3
-    assert max(given) < 2 * PART
+    assert len(given) > 1
+    assert max(given) <= READ
     given.clear()
     seen = ahead = 0
     async for chunk in datasets.rows(store, f"datasets/d.{kind}", kind):
@@ -237,7 +238,7 @@ async def test_a_large_file_is_never_in_memory_at_once(
         seen += sum(row.size for row in chunk)
         ahead = max(ahead, sum(given) - seen)
     assert seen == pytest.approx(len(content), abs=4)
-    assert ahead < 2 * PART
+    assert ahead < 2 * READ
 
 
 @pytest.mark.parametrize("kind", [CSV, JSONL])

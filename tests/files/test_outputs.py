@@ -42,7 +42,7 @@ async def test_many_lines_arrive_whole_and_in_order(store: FileStore) -> None:
     assert (await store.read("outputs/o.jsonl")).decode().splitlines() == texts
 
 
-async def test_a_half_written_file_is_not_to_be_seen(store: FileStore, root: Path) -> None:
+async def test_a_half_written_file_is_not_to_be_seen(directory: FileStore, root: Path) -> None:
     seen: list[list[Path]] = []
 
     async def watched() -> AsyncIterator[str]:
@@ -50,9 +50,9 @@ async def test_a_half_written_file_is_not_to_be_seen(store: FileStore, root: Pat
             yield "x" * PART
             seen.append(files_below(root))
 
-    await write_lines(store, "outputs/o.jsonl", watched())
+    await write_lines(directory, "outputs/o.jsonl", watched())
     assert seen == [[], [], []]
-    assert await store.size("outputs/o.jsonl") == 3 * (PART + 1)
+    assert await directory.size("outputs/o.jsonl") == 3 * (PART + 1)
 
 
 async def test_a_file_that_could_not_be_finished_is_not_there(store: FileStore) -> None:

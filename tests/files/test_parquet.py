@@ -181,12 +181,6 @@ async def test_brackets_in_the_data_directory_are_just_brackets(tmp_path: Path) 
     assert await read(store) == [{"a": 1}]
 
 
-async def test_a_file_in_a_bucket_is_read_too() -> None:
-    store = FileStore("memory:///")
-    assert (await shape_of(store, as_parquet({"a": [1, 2]}))).rows == 2
-    assert await read(store, 1) == [{"a": 2}]
-
-
 async def test_the_number_of_rows_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_rows, "MAX_ROWS", 2)
     (tmp_path / "d.parquet").write_bytes(as_parquet({"a": [1, 2, 3]}))

@@ -15,12 +15,6 @@ from rowel.files.store import PART, FileStore
 from tests.support.streams import breaking, gathered, stream
 
 
-@pytest.fixture
-def bucket() -> FileStore:
-    """A store elsewhere than on this disk."""
-    return FileStore("memory:///")
-
-
 def files_below(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
@@ -38,9 +32,9 @@ async def test_an_empty_file_is_a_file(store: FileStore) -> None:
     assert await store.size("outputs/a.jsonl") == 0
 
 
-async def test_a_file_past_the_limit_is_refused_and_leaves_nothing(store: FileStore, root: Path) -> None:
+async def test_a_file_past_the_limit_is_refused_and_leaves_nothing(directory: FileStore, root: Path) -> None:
     with pytest.raises(TooLarge, match="larger than 9 bytes, which is the limit"):
-        await store.write("datasets/a.csv", stream(b"12345", b"67890"), limit=9)
+        await directory.write("datasets/a.csv", stream(b"12345", b"67890"), limit=9)
     assert files_below(root) == []
 
 
@@ -48,9 +42,9 @@ async def test_a_file_of_exactly_the_limit_is_kept(store: FileStore) -> None:
     assert await store.write("datasets/a.csv", stream(b"12345", b"67890"), limit=10) == 10
 
 
-async def test_a_client_that_goes_away_leaves_nothing(store: FileStore, root: Path) -> None:
+async def test_a_client_that_goes_away_leaves_nothing(directory: FileStore, root: Path) -> None:
     with pytest.raises(ConnectionError):
-        await store.write("datasets/a.csv", breaking(b"x" * 6_000_000, b"y" * 6_000_000))
+        await directory.write("datasets/a.csv", breaking(b"x" * 6_000_000, b"y" * 6_000_000))
     assert files_below(root) == []
 
 
@@ -116,7 +110,7 @@ def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
     assert not (tmp_path / "files").exists()
 
 
-async def test_a_canceled_write_leaves_nothing(store: FileStore, root: Path) -> None:
+async def test_a_canceled_write_leaves_nothing(directory: FileStore, root: Path) -> None:
     arrived = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -124,7 +118,7 @@ async def test_a_canceled_write_leaves_nothing(store: FileStore, root: Path) -> 
         arrived.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(store.write("datasets/a.csv", slow()))
+    task = asyncio.create_task(directory.write("datasets/a.csv", slow()))
     await arrived.wait()
     assert files_below(root) == []
     task.cancel()
@@ -134,58 +128,58 @@ async def test_a_canceled_write_leaves_nothing(store: FileStore, root: Path) -> 
 
 
 async def test_small_parts_are_gathered_before_they_are_written(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch
+    directory: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     write = NewFile.write
     monkeypatch.setattr(NewFile, "write", lambda file, data: (sizes.append(len(data)), write(file, data))[1])
-    await store.write("datasets/a.csv", stream(*[b"x" * 1000] * 3000))
+    await directory.write("datasets/a.csv", stream(*[b"x" * 1000] * 3000))
     assert sizes == [1_049_000, 1_049_000, 902_000]
     assert max(sizes) < PART + 1000
-    assert await store.size("datasets/a.csv") == 3_000_000
+    assert await directory.size("datasets/a.csv") == 3_000_000
 
 
 @pytest.mark.parametrize("method", ["open", "write", "publish"])
 async def test_a_full_disk_is_said_to_be_the_servers_trouble(
-    store: FileStore, root: Path, monkeypatch: pytest.MonkeyPatch, method: str
+    directory: FileStore, root: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     def full(*args: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(NewFile, method, full)
     with pytest.raises(Unavailable, match="No space left on device"):
-        await store.write("datasets/a.csv", stream(b"x"))
+        await directory.write("datasets/a.csv", stream(b"x"))
     assert files_below(root) == []
 
 
 async def test_the_message_about_a_full_disk_names_no_path(
-    store: FileStore, monkeypatch: pytest.MonkeyPatch
+    directory: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system", "/srv/secret/place")
 
     monkeypatch.setattr(NewFile, "open", full)
     with pytest.raises(Unavailable) as told:
-        await store.write("datasets/a.csv", stream(b"x"))
+        await directory.write("datasets/a.csv", stream(b"x"))
     assert "secret" not in told.value.message
 
 
-async def test_links_that_lead_out_of_the_root_are_not_followed(store: FileStore, root: Path) -> None:
+async def test_links_that_lead_out_of_the_root_are_not_followed(directory: FileStore, root: Path) -> None:
     outside = root.parent / "outside"
     outside.mkdir()
     (outside / "secret.csv").write_bytes(b"secret")
-    await store.write("datasets/a.csv", stream(b"x"))
+    await directory.write("datasets/a.csv", stream(b"x"))
     (root / "datasets" / "link.csv").symlink_to(outside / "secret.csv")
     (root / "elsewhere").symlink_to(outside)
     for key in ("datasets/link.csv", "elsewhere/secret.csv"):
         with pytest.raises(NotFound):
-            await store.read(key)
+            await directory.read(key)
         with pytest.raises(NotFound):
-            list(store.blocks(key))
+            list(directory.blocks(key))
         with pytest.raises(NotFound):
-            await store.write(key, stream(b"y"))
+            await directory.write(key, stream(b"y"))
         with pytest.raises(NotFound):
-            await store.delete(key)
+            await directory.delete(key)
     assert (outside / "secret.csv").read_bytes() == b"secret"
 
 
@@ -211,41 +205,14 @@ async def test_directories_and_places_that_cannot_be_hold_no_file(store: FileSto
 async def test_a_file_url_is_a_directory(tmp_path: Path) -> None:
     store = FileStore((tmp_path / "my files").as_uri())
     await store.write("datasets/a.csv", stream(b"x"))
-    assert store.is_local
+    assert store.local_path("datasets/a.csv") == tmp_path / "my files" / "datasets" / "a.csv"
     assert (tmp_path / "my files" / "datasets" / "a.csv").read_bytes() == b"x"
 
 
-async def test_a_bucket_serves_as_a_directory_does(bucket: FileStore) -> None:
-    assert await bucket.write("datasets/a.csv", stream(b"one,", b"two"), limit=7) == 7
-    assert await bucket.read("datasets/a.csv") == b"one,two"
-    assert b"".join(bucket.blocks("datasets/a.csv", 4)) == b"two"
-    assert await bucket.size("datasets/a.csv") == 7
-    await bucket.delete("datasets/a.csv")
-    await bucket.delete("datasets/a.csv")
+async def test_an_opened_file_has_its_first_part_read(store: FileStore) -> None:
+    await store.write("outputs/a.jsonl", stream(b"x" * 9_000_000))
+    assert len(await gathered(await store.open("outputs/a.jsonl"))) == 9_000_000
+    await store.write("outputs/empty.jsonl", stream())
+    assert await gathered(await store.open("outputs/empty.jsonl")) == b""
     with pytest.raises(NotFound):
-        await bucket.read("datasets/a.csv")
-    with pytest.raises(NotFound):
-        await bucket.delete("../a")
-
-
-async def test_a_bucket_keeps_nothing_of_what_failed(bucket: FileStore) -> None:
-    with pytest.raises(TooLarge):
-        await bucket.write("datasets/a.csv", stream(b"x" * 6_000_000, b"y" * 6_000_000), limit=7_000_000)
-    with pytest.raises(ConnectionError):
-        await bucket.write("datasets/a.csv", breaking(b"x" * 6_000_000))
-    with pytest.raises(NotFound):
-        await bucket.size("datasets/a.csv")
-
-
-async def test_a_bucket_that_refuses_is_the_servers_trouble(
-    bucket: FileStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import obstore
-
-    async def refuse(*args: Any) -> None:
-        raise obstore.exceptions.GenericError("the bucket is away, at https://user:secret@host")
-
-    monkeypatch.setattr(obstore, "put_async", refuse)
-    with pytest.raises(Unavailable, match="GenericError") as told:
-        await bucket.write("datasets/a.csv", stream(b"x"))
-    assert "secret" not in told.value.message
+        await store.open("outputs/none.jsonl")

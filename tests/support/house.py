@@ -47,6 +47,8 @@ class House:
         self.stage = stage
         self.clock = clock
         self._database_url = database_url
+        #: Where files lie, if not in the data directory.
+        self.files_url: str | None = None
         self._open: list[Engine] = []
 
     @property
@@ -75,7 +77,10 @@ class House:
             engine = compose.build_engine(
                 self.data,
                 database_url=self._database_url,
-                services=make_services(blobs=StoredBlobs(FileStore(str(self.data / "files")))),
+                files_url=self.files_url,
+                services=make_services(
+                    blobs=StoredBlobs(FileStore(self.files_url or str(self.data / "files")))
+                ),
                 registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
                 clock=self.clock,
                 capacity=compose.Capacity(**capacity),

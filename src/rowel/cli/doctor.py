@@ -45,6 +45,10 @@ KEYS = (
 )
 
 MEND_DATABASE = "Restore a backup, or see what holds it; nothing was changed."
+REACH_FILES = (
+    "See that ROWEL_FILES_URL names it, and that its variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, "
+    "AWS_ENDPOINT_URL ...) are those of a user who may read, write, delete and list there."
+)
 REACH_DATABASE = (
     "See that it runs and lets Rowel in, and that ROWEL_DATABASE_URL names it; nothing was changed."
 )
@@ -73,7 +77,7 @@ def doctor(
     port: Annotated[int | None, typer.Option(help="ROWEL_PORT, else 6080.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the data directory, the database, the sandboxes, provider keys and the port."""
+    """Check the data directory, the database, a bucket of files, the sandboxes, provider keys and the port."""
     from rowel.core.errors import Invalid
     from rowel.settings import Settings
 
@@ -121,6 +125,26 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         is_elsewhere = settings.database_url is not None
         remedy = REACH_DATABASE if is_elsewhere else MEND_DATABASE
         yield Finding("database", Level.PROBLEM, " ".join(problem.split()), remedy)
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    """A bucket keeps, gives and deletes files."""
+    if settings.files_url is None:
+        return
+    import asyncio
+
+    from rowel.core.errors import Invalid
+    from rowel.files.probe import probe
+    from rowel.files.store import FileStore
+
+    try:
+        problem = asyncio.run(probe(FileStore(settings.files_url)))
+    except Invalid as error:
+        problem = error.message
+    if problem is None:
+        yield Finding("files", Level.OK, f"{settings.files_url} keeps, gives and deletes files")
+    else:
+        yield Finding("files", Level.PROBLEM, problem, REACH_FILES)
 
 
 def check_sandbox(_: Settings) -> Iterator[Finding]:
@@ -177,6 +201,7 @@ def _port_in_use(url: str) -> Finding:
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     check_data,
     check_database,
+    check_files,
     check_sandbox,
     check_keys,
     check_port,

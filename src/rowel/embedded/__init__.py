@@ -54,15 +54,18 @@ class Rowel:
         location: str | Path = "./rowel-data",
         *,
         data: str | Path = "./rowel-data",
+        files_url: str | None = None,
         environment: Mapping[str, str] | None = None,
         http_allow: Sequence[str] = (),
     ) -> None:
-        """`environment` holds the providers' keys and addresses (this process's own where None); `http_allow` the
+        """`files_url` names a bucket for datasets, outputs and uploads (`s3://bucket/prefix`) instead of the directory.
+        `environment` holds the providers' keys and addresses (this process's own where None); `http_allow` the
         `host:port` that HTTP nodes may reach although private."""
         is_postgres = str(location).startswith(("postgresql://", "postgres://"))
         self._engine = build_engine(
             Path(data if is_postgres else location),
             database_url=str(location) if is_postgres else None,
+            files_url=files_url,
             environment=os.environ if environment is None else environment,
             http_allow=http_allow,
             role=Role.BOTH if is_postgres else Role.ALONE,

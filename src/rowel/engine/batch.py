@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-from rowel.core.errors import Invalid, RowelError
+from rowel.core.errors import Invalid, RowelError, Unavailable
 from rowel.core.outcomes import Fields
 from rowel.core.records import Batch, Dataset, OutputFile, Run, RunID
 from rowel.core.schemas import Schema
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two progress events of a batch.
 PROGRESS_EACH_S = 0.5
+#: Seconds until a batch asks anew for files that could not be read or written.
+FILES_EACH_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,24 +77,28 @@ class BatchMover:
     async def drive(self) -> Run:
         """Run every row that has not ended, then bring the batch to rest."""
         try:
-            await self._begin_rows()
+            while not await self._begin_rows():
+                await asyncio.sleep(FILES_EACH_S)
             while not self._is_over():
                 await self._settle_down()
         finally:
             await self._end_rows()
         return self.run
 
-    async def _begin_rows(self) -> None:
-        """Begin rows to the dataset's end. Where it can't be read any more the batch will fail, once its rows that
-        have begun have ended."""
+    async def _begin_rows(self) -> bool:
+        """Begin rows to the dataset's end; False where nobody can tell at the moment what the next ones are. Where it
+        can't be read any more the batch will fail, once its rows that have begun have ended."""
         async with aclosing(self._stream()) as stream:
             try:
                 async for index, fields in stream:
                     if not await self._has_room():
-                        return
+                        return True
                     self._begin_row(index, fields)
+            except Unavailable:
+                return not self._may_begin()
             except RowelError as error:
                 self._reason = f"The batch could not go on: {error.message}"
+        return True
 
     def poke(self) -> None:
         self._is_poked = True
@@ -296,7 +302,12 @@ class BatchMover:
         if batch.paused:
             await self._write_rest(batch, RunStatus.PAUSED, None, None)
             return
-        file = await write_output(self._house, self._job.file, self.run.id)
+        try:
+            file = await write_output(self._house, self._job.file, self.run.id)
+        except Unavailable:
+            self.poke()
+            await asyncio.sleep(FILES_EACH_S)
+            return
         await self._write_rest(batch, RunStatus.COMPLETED, _summary(batch), file)
 
     async def _write_rest(

@@ -76,6 +76,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     data: Path,
     *,
     database_url: str | None = None,
+    files_url: str | None = None,
     environment: Mapping[str, str] | None = None,
     http_allow: Sequence[str] = (),
     capacity: Capacity = Capacity(),  # frozen
@@ -88,13 +89,14 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     """Make an engine on the data directory `data`, which is made where it is missing.
 
     `database_url` names a Postgres to use instead of the directory's SQLite file; there the engine may be one of many,
-    by its `role`. `environment` holds providers' keys and addresses, `http_allow` the `host:port` that HTTP nodes may
-    reach although private. `services`, `registry` and `clock` are for tests. Nothing is opened yet:
-    `await engine.open()`.
+    by its `role`. `files_url` names a bucket, or another directory, for the files. `environment` holds providers' keys
+    and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private. `services`, `registry` and
+    `clock` are for tests. Nothing is opened yet: `await engine.open()`. Raises `Invalid` where one of the URLs can't be
+    meant.
     """
     data.mkdir(parents=True, exist_ok=True)
     database = Database(database_url or f"sqlite:///{data / 'rowel.db'}")
-    files = FileStore(str(data / "files"))
+    files = FileStore(files_url or str(data / "files"))
     used, closers = (services, []) if services else _services(files, environment or {}, http_allow)
     clock, registry = clock or SystemClock(), registry or load_registry()
     programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
-from rowel.core.errors import Conflict, NotFound
+from rowel.core.errors import Conflict, NotFound, Unavailable
 from rowel.core.records import Dataset, DatasetID, OutputFile
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
@@ -15,6 +16,8 @@ from rowel.files.names import base_name
 from rowel.files.uploads import MAX_UPLOAD, Upload, find_upload, save_upload
 from rowel.store import datasets, runs
 from rowel.store.datasets import DatasetWrites
+
+log = logging.getLogger(__name__)
 
 
 class Shelves:
@@ -35,25 +38,26 @@ class Shelves:
         size = await self._house.files.write(key, stream, limit=self._upload_limit)
         try:
             shape = await inspect(self._house.files, key, kind)
-            now = self._house.now()
-            dataset = Dataset(
-                id=dataset_id,
-                name=name,
-                description=description,
-                filename=base_name(filename),
-                format=kind,
-                key=key,
-                columns=shape.columns,
-                rows=shape.rows,
-                size=size,
-                created_at=now,
-                updated_at=now,
-                offsets=shape.offsets,
-            )
-            await self._writes.add(dataset)
         except BaseException:
-            await self._house.files.delete(key)
+            await self._delete_bytes(key)
             raise
+        now = self._house.now()
+        dataset = Dataset(
+            id=dataset_id,
+            name=name,
+            description=description,
+            filename=base_name(filename),
+            format=kind,
+            key=key,
+            columns=shape.columns,
+            rows=shape.rows,
+            size=size,
+            created_at=now,
+            updated_at=now,
+            offsets=shape.offsets,
+        )
+        # Where this fails nobody may know whether the record is there: the bytes stay, and retention finds them.
+        await self._writes.add(dataset)
         return dataset
 
     async def get_dataset(self, dataset_id: str) -> Dataset:
@@ -75,7 +79,7 @@ class Shelves:
                 "dataset_in_use",
             )
         await self._writes.delete(dataset_id)
-        await self._house.files.delete(dataset.key)
+        await self._delete_bytes(dataset.key)
 
     async def get_output_file(self, file_id: str) -> OutputFile:
         found = await self._house.database.read(
@@ -99,13 +103,20 @@ class Shelves:
                 "batch_open",
             )
         await self._writes.delete_output_file(file_id)
-        await self._house.files.delete(file.key)
+        await self._delete_bytes(file.key)
+
+    async def _delete_bytes(self, key: str) -> None:
+        """What a forgotten record named. Bytes that can't be deleted now stay until retention finds them."""
+        try:
+            await self._house.files.delete(key)
+        except Unavailable as error:
+            log.warning("the bytes of %s stay for now: %s", key, error.message)
 
     async def open_output(self, file_id: str) -> tuple[OutputFile, AsyncIterator[bytes]]:
         """The whole file; for a batch that ended early the rows that it had begun."""
         file = await self.get_output_file(file_id)
         if file.is_ready:
-            return file, self._house.files.stream(file.key)
+            return file, await self._house.files.open(file.key)
         run = await find_run(self._house, file.run_id)
         if not run.status.is_final:
             raise Conflict(
@@ -123,7 +134,7 @@ class Shelves:
 
     async def open_file(self, path: str) -> tuple[Upload, AsyncIterator[bytes]]:
         upload = await find_upload(self._house.files, path)
-        return upload, self._house.files.stream(path)
+        return upload, await self._house.files.open(path)
 
     async def delete_file(self, path: str) -> None:
         await find_upload(self._house.files, path)

@@ -13,6 +13,7 @@ from rowel.core.errors import InvalidDataset
 from rowel.files import csv_rows, jsonl_rows, parquet_check, parquet_rows
 from rowel.files.lines import Lines
 from rowel.files.names import extension
+from rowel.files.refusals import cannot_read
 from rowel.files.rows import MAX_COLUMNS, MAX_ROWS, Row
 from rowel.files.store import FileStore
 from rowel.files.threads import in_thread
@@ -183,11 +184,15 @@ def _next(reading: Iterator[Row]) -> list[Row]:
 @asynccontextmanager
 async def _on_disk(store: FileStore, key: str) -> AsyncIterator[Path]:
     """The file on this machine's disk; a copy where it lies elsewhere."""
-    if store.is_local:
-        yield store.local_path(key)
+    path = store.local_path(key)
+    if path is not None:
+        yield path
         return
-    with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
-        async for part in store.stream(key):
-            await in_thread(copy.write, part)
-        await in_thread(copy.flush)
+    with tempfile.NamedTemporaryFile(prefix="rowel-", suffix=".parquet") as copy:
+        try:
+            async for part in store.stream(key):
+                await in_thread(copy.write, part)
+            await in_thread(copy.flush)
+        except OSError as error:
+            raise cannot_read(f"its copy in {tempfile.gettempdir()}: {error.strerror}") from error
         yield Path(copy.name)

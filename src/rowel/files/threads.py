@@ -1,10 +1,10 @@
-"""Blocking calls, off the event loop."""
+"""Blocking calls, off the event loop, and work that nobody may leave half done."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 Taken = ParamSpec("Taken")
@@ -18,7 +18,12 @@ async def in_thread(call: Callable[Taken, Given], *args: Taken.args, **kwargs: T
     afterwards knows that no thread still works on it.
     """
     run = contextvars.copy_context().run
-    work = asyncio.get_running_loop().run_in_executor(None, lambda: run(call, *args, **kwargs))
+    return await ended(asyncio.get_running_loop().run_in_executor(None, lambda: run(call, *args, **kwargs)))
+
+
+async def ended(awaited: Awaitable[Given]) -> Given:
+    """What `awaited` gives. A canceled caller goes on only when it has ended."""
+    work = asyncio.ensure_future(awaited)
     canceled: asyncio.CancelledError | None = None
     while not work.done():
         try:

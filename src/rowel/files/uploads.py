@@ -12,7 +12,7 @@ from typing import Any
 
 import uuid_utils
 
-from rowel.core.errors import NodeFailed, NotFound
+from rowel.core.errors import NodeFailed, NotFound, Unavailable
 from rowel.files.names import base_name, extension, key_name
 from rowel.files.store import FileStore
 from rowel.files.threads import in_thread
@@ -150,7 +150,8 @@ class StoredBlobs:
         self._store = store
 
     async def read(self, path: str) -> bytes:
-        """The file's bytes. Raises `NodeFailed` for what is no upload of Rowel's, and past `MAX_READ` bytes."""
+        """The file's bytes. Raises `NodeFailed` for what is no upload of Rowel's, and past `MAX_READ` bytes; a
+        retryable one where the disk or the bucket doesn't give it."""
         try:
             upload = await find_upload(self._store, path)
             if upload.size > MAX_READ:
@@ -160,11 +161,16 @@ class StoredBlobs:
             return await self._store.read(path)
         except NotFound as error:
             raise NodeFailed(error.message) from None
+        except Unavailable as error:
+            raise NodeFailed(error.message, retryable=True) from None
 
     async def write(self, data: bytes, *, suffix: str) -> str:
-        """Keep `data` and return its path."""
+        """Keep `data` and return its path. Raises a retryable `NodeFailed` where it can't be kept."""
         path = f"uploads/{uuid_utils.uuid7()}/{key_name('data' + suffix)}"
-        await self._store.write(path, _once(data))
+        try:
+            await self._store.write(path, _once(data))
+        except Unavailable as error:
+            raise NodeFailed(error.message, retryable=True) from None
         return path
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from rowel.core.errors import InvalidDataset, NotFound
+from rowel.core.errors import InvalidDataset, NotFound, Unavailable
+from rowel.engine.batch import FILES_EACH_S
 from rowel.core.records import RunID
 from rowel.engine.batches import Batches
 from rowel.engine.cluster.dispatch import ClusterDispatch
@@ -62,6 +63,8 @@ class Lanes:
             is_left = await work.drive()
         except (InvalidDataset, NotFound) as error:
             await self._takeovers.fail(share.job.run, f"The batch could not go on: {error.message}")
+        except Unavailable:
+            await asyncio.sleep(FILES_EACH_S)
         finally:
             if is_left:
                 await asyncio.shield(self._dispatch.enqueue_job(Job(BATCH_QUEUE, lane.run_id, lane.number)))
