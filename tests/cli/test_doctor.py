@@ -166,7 +166,7 @@ def test_a_bucket_is_tried_and_left_as_it_was(examined: Any, bucket: Bucket) -> 
 
     assert ended.code == 0
     assert findings["files"]["level"] == "ok"
-    assert bucket.keys() == []
+    assert bucket.files() == []
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ async def test_a_small_file_travels_in_one_request(in_bucket: FileStore, bucket:
     s3.asked.clear()
     await in_bucket.write("uploads/1/a.txt", stream(b"x" * MIB))
     assert [method for method, _ in s3.asked] == ["PUT"]
-    assert bucket.keys() == ["uploads/1/a.txt"]
+    assert bucket.files() == ["uploads/1/a.txt"]
 
 
 async def test_a_large_file_travels_in_parts(in_bucket: FileStore, bucket: Bucket, s3: S3) -> None:
@@ -67,7 +67,7 @@ async def test_what_was_not_kept_leaves_nothing(in_bucket: FileStore, bucket: Bu
         await in_bucket.write("datasets/a.csv", stream(b"x" * size, b"y" * size), limit=2 * size - 1)
     with pytest.raises(ConnectionError):
         await in_bucket.write("datasets/a.csv", breaking(b"x" * size))
-    assert (bucket.keys(), bucket.unfinished()) == ([], [])
+    assert (bucket.files(), bucket.unfinished()) == ([], [])
 
 
 @pytest.mark.parametrize("size", [MIB, 20 * MIB])
@@ -84,7 +84,7 @@ async def test_a_canceled_write_is_aborted(in_bucket: FileStore, bucket: Bucket,
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (bucket.keys(), bucket.unfinished()) == ([], [])
+    assert (bucket.files(), bucket.unfinished()) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ async def test_a_bucket_that_refuses_one_request_of_many_shows_nothing_and_keeps
     with pytest.raises(Unavailable, match=r"can't be kept .*the bucket does not answer as it should"):
         await store.write("datasets/a.csv", stream(*[b"x" * MIB] * 30))
     s3.trouble = None
-    assert (bucket.keys(), bucket.unfinished()) == ([], [])
+    assert (bucket.files(), bucket.unfinished()) == ([], [])
 
 
 async def test_a_broken_rewrite_leaves_the_file_as_it_was(store: FileStore, s3: S3) -> None:

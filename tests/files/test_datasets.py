@@ -14,9 +14,9 @@ from hypothesis import strategies as some
 
 from rowel.core.errors import InvalidDataset, NotFound
 from rowel.files import datasets, lines
+from rowel.files.bucket import READ
 from rowel.files.datasets import DatasetFormat, DatasetShape, format_of, inspect
 from rowel.files.rows import MAX_FIELD
-from rowel.files.bucket import READ
 from rowel.files.store import FileStore
 from tests.support.streams import stream
 

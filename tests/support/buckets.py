@@ -82,7 +82,7 @@ class Bucket:
         """What ROWEL_FILES_URL says."""
         return f"s3://{self.name}/some/prefix"
 
-    def keys(self) -> list[str]:
+    def files(self) -> list[str]:
         """The files in it, as Rowel calls them."""
         found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
         return [item["Key"].removeprefix("some/prefix/") for item in found]

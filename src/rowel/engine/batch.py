@@ -77,28 +77,32 @@ class BatchMover:
     async def drive(self) -> Run:
         """Run every row that has not ended, then bring the batch to rest."""
         try:
-            while not await self._begin_rows():
-                await asyncio.sleep(FILES_EACH_S)
+            await self._begin_rows()
             while not self._is_over():
                 await self._settle_down()
         finally:
             await self._end_rows()
         return self.run
 
-    async def _begin_rows(self) -> bool:
-        """Begin rows to the dataset's end; False where nobody can tell at the moment what the next ones are. Where it
-        can't be read any more the batch will fail, once its rows that have begun have ended."""
-        async with aclosing(self._stream()) as stream:
+    async def _begin_rows(self) -> None:
+        """Begin rows to the dataset's end. Where it can't be read any more the batch will fail, once its rows that
+        have begun have ended."""
+        while self._may_begin():
             try:
-                async for index, fields in stream:
-                    if not await self._has_room():
-                        return True
-                    self._begin_row(index, fields)
+                await self._begin_more()
+                return
             except Unavailable:
-                return not self._may_begin()
+                await asyncio.sleep(FILES_EACH_S)
             except RowelError as error:
                 self._reason = f"The batch could not go on: {error.message}"
-        return True
+                return
+
+    async def _begin_more(self) -> None:
+        async with aclosing(self._stream()) as stream:
+            async for index, fields in stream:
+                if not await self._has_room():
+                    return
+                self._begin_row(index, fields)
 
     def poke(self) -> None:
         self._is_poked = True
