@@ -3,7 +3,10 @@
 import asyncio
 import json
 
+from rowel.core.errors import Unavailable
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.cluster import lanes
+from rowel.engine.cluster.source import Source
 from tests.support.flows import child, flow, given, human, output, router
 from tests.support.house import reaches, save, text_of, upload
 
@@ -167,3 +170,24 @@ async def test_progress_is_told_while_workers_move_the_rows(fleet, stage):
     assert len(counts) >= 2
     assert counts == sorted(counts)
     assert counts[-1] == 120
+
+
+async def test_a_batch_whose_files_are_out_of_reach_waits_for_them(fleet, stage, monkeypatch):
+    stage.on("a", echo)
+    read, failures = Source._read, iter(range(3))
+
+    async def out_of_reach(source, start, stop):
+        if next(failures, None) is not None:
+            raise Unavailable("The bucket is away.")
+        return await read(source, start, stop)
+
+    monkeypatch.setattr(Source, "_read", out_of_reach)
+    monkeypatch.setattr(lanes, "FILES_EACH_S", 0.01)
+    server, _ = await fleet.server(), await fleet.worker()
+    dataset = await upload(server, ROWS)
+
+    batch = await server.start_batch(await save(server, PLAIN), dataset.id, 4)
+    end = await reaches(server, batch.run.id, RunStatus.COMPLETED)
+
+    assert await numbers(server, end) == list(range(120))
+    assert set(stage.counts.values()) == {1}

@@ -7,6 +7,7 @@ import asyncio
 from rowel.core.errors import InvalidDataset, NotFound, Unavailable
 from rowel.core.records import RunID
 from rowel.engine.batch import FILES_EACH_S
+from rowel.engine.batch import FILES_EACH_S
 from rowel.engine.batches import Batches
 from rowel.engine.cluster.dispatch import ClusterDispatch
 from rowel.engine.cluster.share import Share
@@ -61,6 +62,8 @@ class Lanes:
         is_left = True
         try:
             is_left = await work.drive()
+        except Unavailable:
+            await asyncio.sleep(FILES_EACH_S)
         except (InvalidDataset, NotFound) as error:
             await self._takeovers.fail(share.job.run, f"The batch could not go on: {error.message}")
         except Unavailable:
