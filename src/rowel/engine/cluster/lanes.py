@@ -7,7 +7,6 @@ import asyncio
 from rowel.core.errors import InvalidDataset, NotFound, Unavailable
 from rowel.core.records import RunID
 from rowel.engine.batch import FILES_EACH_S
-from rowel.engine.batch import FILES_EACH_S
 from rowel.engine.batches import Batches
 from rowel.engine.cluster.dispatch import ClusterDispatch
 from rowel.engine.cluster.share import Share
