@@ -103,6 +103,45 @@ def test_part_of_a_workflow_runs_on_given_outputs(client: Client) -> None:
     assert outputs["work"] == {"half": 5.0}
 
 
+def test_a_run_is_repeated_from_where_it_failed_with_other_outputs(client: Client) -> None:
+    workflow = client.workflows.create("halves", HALVES)
+    failed = client.start(workflow.id, {"input_node": {"n": 0}})
+    failed.wait()
+
+    plan = client.plan_rerun(failed.id, edits={"input_node": {"n": 8}})
+    live = client.rerun(failed.id, edits={"input_node": {"n": 8}})
+
+    assert (plan.rerun_of, plan.version) == (failed.id, 1)
+    told = [(node.node_id, node.fate, node.why, node.touches_outside) for node in plan.nodes]
+    assert told == [
+        ("input_node", "edit", "its outputs are given", False),
+        ("work", "run", "it lies behind 'input_node'", False),
+    ]
+    assert live.outputs()["work"] == {"half": 4.0}
+    assert (live.run.run_type, live.run.rerun_of) == ("rerun", failed.id)
+    assert [task.given for task in live.run.tasks] == [True, False]
+    assert [run.id for run in client.runs(rerun_of=failed.id)] == [live.id]
+    again = client.rerun(live.id, from_nodes=["work"], version=1)
+    assert again.wait().tasks[0].given
+    assert client.rerun(live.id, inputs={"input_node": {"n": 6}}, version="latest").outputs()["work"] == {
+        "half": 3.0
+    }
+    with pytest.raises(NotFound, match="version 9"):
+        client.plan_rerun(live.id, version=9)
+
+
+async def test_the_asyncio_client_repeats_runs_too(server: Server) -> None:
+    async with AsyncClient(server.url) as client:
+        workflow = await client.workflows.create("halves", HALVES)
+        first = await client.start(workflow.id, {"input_node": {"n": 4}})
+        await first.wait()
+        plan = await client.plan_rerun(first.id, from_nodes=["work"])
+        second = await client.rerun(first.id, from_nodes=["work"])
+        assert [node.fate for node in plan.nodes] == ["reuse", "run"]
+        assert await second.outputs() == {"input_node": {"n": 4}, "work": {"half": 2.0}}
+        assert [task.reused for task in second.run.tasks] == [True, False]
+
+
 def test_a_batch_is_watched_to_its_end_and_its_file_downloaded(
     client: Client, rows: Path, tmp_path: Path
 ) -> None:

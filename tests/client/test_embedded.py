@@ -12,7 +12,7 @@ import pytest
 
 from rowel import Rowel, RunFailed, RunPaused
 from rowel.client import RunCanceled, Status, StillRunning, asynchronous
-from rowel.core.errors import Conflict, InvalidDefinition, InvalidForm, InvalidInputs, NotFound
+from rowel.core.errors import Conflict, Invalid, InvalidDefinition, InvalidForm, InvalidInputs, NotFound
 from rowel.embedded import Datasets, LiveBatch, LiveRun, Workflows
 from tests.support.providers import Providers, Reply
 from tests.support.workflows import ASKS, HALVES, LOOPS, waits
@@ -202,6 +202,27 @@ async def test_what_was_open_goes_on_with_the_next_engine(tmp_path: Path) -> Non
         await second.decide(live.id, "APPROVE", user_id="ann")
         run = await second.attach(await second.get_run(live.id)).wait()
         assert run.status is Status.COMPLETED
+
+
+async def test_a_run_is_repeated_from_a_node_and_with_other_outputs(rowel: Rowel) -> None:
+    workflow = await rowel.workflows.create("halves", HALVES)
+    first = await rowel.start(workflow.id, {"input_node": {"n": 0}})
+    assert (await first.wait()).status is Status.FAILED
+
+    plan = await rowel.plan_rerun(first.id)
+    edited = await rowel.rerun(first.id, edits={"input_node": {"n": 8}})
+    again = await rowel.rerun(first.id, inputs={"input_node": {"n": 6}}, version="latest")
+
+    assert (plan.rerun_of, plan.version) == (first.id, 1)
+    assert [(node.node_id, node.fate, node.why) for node in plan.nodes][1] == ("work", "run", "it failed")
+    run = await edited.wait()
+    assert (run.outputs or {})["work"] == {"half": 4.0}
+    assert (run.run_type, run.rerun_of) == ("rerun", first.id)
+    assert [(task.given, task.reused) for task in run.tasks] == [(True, False), (False, False)]
+    assert ((await again.wait()).outputs or {})["work"] == {"half": 3.0}
+    assert {run.id for run in await rowel.runs(rerun_of=first.id)} == {edited.id, again.id}
+    with pytest.raises(Invalid, match="'oldest'"):
+        await rowel.rerun(first.id, version="oldest")
 
 
 async def test_the_same_on_postgres(postgres_url: str, tmp_path: Path, rows: Path) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowel.cli.documents import parse, read_object, read_text
 from rowel.cli.exits import Exit, fail
-from rowel.client.models import Workflow
 
 if TYPE_CHECKING:
     from rowel.client import Client
 
 
-def read_inputs(client: Client, workflow: Workflow, given: list[str]) -> dict[str, dict[str, Any]] | None:
+def read_inputs(
+    client: Client, definition: Mapping[str, Any], given: list[str]
+) -> dict[str, dict[str, Any]] | None:
     """Inputs by node id. Each item is `field=value`, `field=@file` or `@file.json`."""
     if not given:
         return None
-    node_id = input_node(client, workflow)
+    node_id = input_node(client, definition)
     fields: dict[str, Any] = {}
     for item in given:
         if item.startswith("@"):
@@ -35,14 +37,14 @@ def read_answer(given: list[str]) -> dict[str, Any]:
     return fields
 
 
-def input_node(client: Client, workflow: Workflow) -> str:
-    """The id of the workflow's input node, by what the server says of node types."""
+def input_node(client: Client, definition: Mapping[str, Any]) -> str:
+    """The id of the input node of a workflow, by what the server says of node types."""
     offered = [described for group in client.node_types().values() for described in group]
     types = {described["name"] for described in offered if described["traits"]["is_input"]}
-    nodes = workflow.definition.get("nodes", [])
+    nodes = definition.get("nodes", [])
     found = [node["id"] for node in nodes if node.get("node_type") in types and not node.get("parent_id")]
     if not found:
-        fail(f"workflow {workflow.id} has no input node", Exit.REFUSED)
+        fail("the workflow has no input node", Exit.REFUSED)
     return str(found[0])
 
 

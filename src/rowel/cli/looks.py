@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
-from rowel.client.models import Event, Run, Task, Workflow
+from rowel.client.models import Event, RerunPlan, Run, Task, Workflow
 from rowel.client.words import EventKind, Status
 
 ICONS: Mapping[Status, tuple[str, str]] = {
@@ -22,6 +23,13 @@ ICONS: Mapping[Status, tuple[str, str]] = {
     Status.FAILED: ("✗", "red"),
     Status.PAUSED: ("⏸", "yellow"),
     Status.CANCELED: ("⊘", "magenta"),
+}
+#: What a plan says of a node.
+FATES: Mapping[str, tuple[str, str]] = {
+    "run": ("▶ runs", "cyan"),
+    "reuse": ("✓ is reused", "green"),
+    "edit": ("✎ is edited", "yellow"),
+    "cancel": ("⊘ stays canceled", "magenta"),
 }
 LONGEST = 300
 
@@ -115,6 +123,20 @@ def runs(found: Iterable[Run]) -> Table:
     return table
 
 
+def plan(planned: RerunPlan) -> Table:
+    """What a rerun would do with each node."""
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("node", style="bold", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("because", overflow="fold")
+    table.add_column("outside", no_wrap=True)
+    for node in planned.nodes:
+        word, style = FATES.get(node.fate, (node.fate, ""))
+        fate = Text(word, style)
+        table.add_row(escape(node.node_id), fate, escape(node.why), "yes" if node.touches_outside else "")
+    return table
+
+
 def run_tree(run: Run) -> Tree:
     """A run with its tasks; what loops ran lies below them."""
     head = f"{status(run.status)} run [bold]{run.id}[/] of version {run.workflow_version}"
@@ -150,7 +172,8 @@ def _is_shown(task: Task, place: int, count: int) -> bool:
 
 
 def _task(task: Task) -> str:
-    line = f"{status(task.status)} [bold]{escape(_name(task))}[/]  {seconds(task.duration)}"
+    took = "[dim]reused[/]" if task.reused else "[dim]given[/]" if task.given else seconds(task.duration)
+    line = f"{status(task.status)} [bold]{escape(_name(task))}[/]  {took}"
     if not task.error:
         return line
     return f"{line}\n[red]{escape(task.error.splitlines()[0])}[/]\n{trace(task.error)}".rstrip("\n")

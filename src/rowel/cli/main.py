@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowel.cli import batches, doctor, outputs, runs, serve, workflows
+from rowel.cli import batches, doctor, outputs, reruns, runs, serve, workflows
 from rowel.cli.drill.command import drill
 
 EPILOG = (
@@ -27,6 +27,7 @@ app.command("worker")(serve.worker)
 app.command("import")(workflows.import_files)
 app.command("workflows")(workflows.list_workflows)
 app.command("run")(runs.run)
+app.command("rerun")(reruns.rerun)
 app.command("batch")(batches.batch)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show)

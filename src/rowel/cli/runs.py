@@ -14,7 +14,7 @@ from rowel.cli.following import command, follow, left_running
 from rowel.cli.inputs import read_answer, read_inputs
 from rowel.cli.looks import console, say
 from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, find_workflow, print_json
-from rowel.client.models import Run, Workflow
+from rowel.client.models import Run
 from rowel.client.words import Action, Status
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(
     """Run a workflow and show what its last nodes gave. Ctrl-C leaves it running."""
     with connected(url, api_key) as client:
         found = find_workflow(client, workflow)
-        live = client.start(found.id, read_inputs(client, found, given or []))
+        live = client.start(found.id, read_inputs(client, found.definition, given or []))
         if background:
             seen = live.run
         else:
@@ -55,15 +55,16 @@ def run(
     if as_json:
         print_json(seen)
     else:
-        _show_end(seen, found, every_node=every_node, url=url)
+        show_end(seen, found.definition, every_node=every_node, url=url)
     raise typer.Exit(Exit.DONE if background else code_of(seen))
 
 
-def _show_end(seen: Run, workflow: Workflow, *, every_node: bool, url: str) -> None:
+def show_end(seen: Run, definition: Mapping[str, Any], *, every_node: bool, url: str) -> None:
+    """Show what became of a run that a command waited for."""
     console.print(f"{looks.status(seen.status)} run [bold]{seen.id}[/]  {looks.seconds(seen.duration)}")
     if seen.status is Status.COMPLETED:
         outputs = seen.outputs or {}
-        console.print(looks.outputs(outputs if every_node else _last_of(outputs, workflow)))
+        console.print(looks.outputs(outputs if every_node else _last_of(outputs, definition)))
         return
     if seen.message:
         say(seen.message)
@@ -78,9 +79,9 @@ def _show_end(seen: Run, workflow: Workflow, *, every_node: bool, url: str) -> N
         say(f"Follow it: {command('show', seen.id, url)} --follow")
 
 
-def _last_of(outputs: Mapping[str, Any], workflow: Workflow) -> Mapping[str, Any]:
+def _last_of(outputs: Mapping[str, Any], definition: Mapping[str, Any]) -> Mapping[str, Any]:
     """The outputs of nodes that no link leaves: what a workflow is run for. All where there are none."""
-    left = {link.get("source_id") for link in workflow.definition.get("links", [])}
+    left = {link.get("source_id") for link in definition.get("links", [])}
     return {node_id: values for node_id, values in outputs.items() if node_id not in left} or outputs
 
 
