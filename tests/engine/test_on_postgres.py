@@ -8,9 +8,11 @@ import pytest
 
 from rowel.core.errors import Conflict, NodeFailed
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.reruns import Order
 from rowel.store.runs import Filter
-from tests.support.flows import child, flow, given, human, loop, merge, output
-from tests.support.house import Fuse, all_of, rested, save, statuses, still, text_of, upload
+from tests.support.fake_nodes import once
+from tests.support.flows import child, flow, given, human, loop, merge, output, router
+from tests.support.house import Fuse, all_of, rested, save, statuses, still, task_at, text_of, upload
 
 APPROVE = PauseAction.APPROVE
 BODY = flow("start>add add>end", end=output(count="add.count"))
@@ -126,6 +128,31 @@ async def test_a_run_ends_the_same_wherever_it_is_cut(house, stage, lands):
         assert len(await engine.list_runs(Filter(parent_run_id=run.run.id), limit=10)) == 1
         mine = [times for task, times in stage.counts.items() if task.startswith(run.run.id)]
         assert max(mine) <= 2
+
+
+@pytest.mark.parametrize("lands", [True, False], ids=["landed", "lost"])
+async def test_a_rerun_executes_nothing_that_it_reuses_wherever_it_is_cut(house, stage, lands):
+    engine = await house.open()
+    stage.on("b", once(NodeFailed("broken"), {"by": "b"}))
+    definition = flow(
+        "start>route route.yes>loop route.no>other loop>b b>c c>end",
+        route=router(yes=("start.count", 0), no=("start.count", 1)),
+        loop=loop(BODY, 2, input_map={"count": "route.start.count"}),
+    )
+    old = await engine.run(await save(engine, definition), {"start": {"count": 0}})
+    assert old.run.status is RunStatus.FAILED
+    for groups in count(1):
+        new = await engine.rerun(old.run.id, Order())
+        if not await Fuse(engine, groups, lands=lands).burn():
+            break
+        engine = await house.restart(engine)
+        end = await rested(engine, new.run.id)
+
+        assert end.run.status is RunStatus.COMPLETED
+        assert statuses(end)["other"] == "CANCELED"
+        assert end.body_outputs(task_at(end, "loop")) == old.body_outputs(task_at(old, "loop"))
+    assert stage.count("add") == 2
+    assert len(await engine.list_runs(Filter(origin_id=old.run.id), limit=100)) == groups
 
 
 async def test_a_canceled_batch_starts_nothing_more(house, stage):

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from rowel.core.errors import Busy, Conflict, Invalid
+from rowel.core.errors import Busy, Conflict, Invalid, NodeFailed
 from rowel.core.status import PauseAction, RunStatus
 from rowel.engine.compose import Role, build_engine
+from rowel.engine.reruns import Order
+from tests.support.fake_nodes import once
 from tests.support.flows import child, flow, human, work
 from tests.support.house import all_of, reaches, save, statuses
 
@@ -21,6 +23,19 @@ async def test_a_blocking_run_is_answered_though_another_process_moves_it(told, 
     assert view.run.status is RunStatus.COMPLETED
     assert view.outputs["a"] == {"by": "a"}
     assert stage.count("a") == 1
+
+
+async def test_a_rerun_is_moved_by_a_worker_that_executes_nothing_of_what_is_reused(told, stage):
+    stage.on("b", once(NodeFailed("broken"), {"by": "b"}))
+    server, _ = await told.server(), await told.worker()
+    old = await server.run(await save(server, flow("start>a a>b b>end")), None, timeout_s=20)
+
+    run = await server.rerun(old.run.id, Order())
+
+    assert (run.run.status, run.run.origin_id) == (RunStatus.PENDING, old.run.id)
+    end = await reaches(server, run.run.id, RunStatus.COMPLETED)
+    assert end.outputs["b"] == {"by": "b"}
+    assert (stage.count("a"), stage.count("b")) == (1, 2)
 
 
 async def test_a_blocking_run_without_a_worker_waits_and_is_done_by_the_first_one(fleet):
