@@ -34,7 +34,7 @@ SAMPLES: Mapping[str, Sample] = {
 }
 
 #: How often each kind of single run is ordered, beside the others.
-_SHARES = {CHAIN: 5, LOOP: 3, ROUTER: 3, APPROVAL: 5, NESTED: 2, PYTHON: 2, ONCE: 2, WAITING: 1}
+_SHARES = {CHAIN: 5, LOOP: 3, ROUTER: 3, APPROVAL: 5, NESTED: 2, PYTHON: 2, ONCE: 4, WAITING: 1}
 #: Of a batch's rows one in so many fails.
 _FAILS_EACH = 25
 
