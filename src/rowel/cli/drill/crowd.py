@@ -46,6 +46,8 @@ class Crowd:
         self._workflows: dict[str, str] = {}
         self._editions = dict.fromkeys(samples.SAMPLES, 1)
         self._orders: SimpleQueue[Order] = SimpleQueue()
+        #: The keys of those that are not started yet, also while somebody is about to.
+        self._open: set[str] = set()
         #: Runs whose starts were acknowledged, with what they are of.
         self.known: list[tuple[str, Order]] = []
         self._undecided: list[str] = []
@@ -91,6 +93,7 @@ class Crowd:
         for order in orders:
             if spared:
                 self._spared.add(order.key)
+            self._open.add(order.key)
             self._orders.put(order)
 
     def settle(self) -> None:
@@ -99,7 +102,7 @@ class Crowd:
 
     def has_orders(self) -> bool:
         """Whether something is still to be started."""
-        return not self._orders.empty()
+        return bool(self._open)
 
     def end(self) -> None:
         """Have everybody stop."""
@@ -129,6 +132,10 @@ class Crowd:
         except NotSent:
             self._orders.put(order)
             raise
+        except Away:
+            self._open.discard(order.key)
+            raise
+        self._open.discard(order.key)
         if run_id is not None:
             self.known.append((run_id, order))
             if order.sample == samples.APPROVAL.name:

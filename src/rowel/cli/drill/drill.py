@@ -171,12 +171,16 @@ class Drill:
         if self._crowd.has_orders():
             return False
         try:
-            if any(self._witness.runs_in(status) for status in (Status.PENDING, Status.RUNNING)):
-                return False
-            waiting = self._witness.runs_in(Status.PAUSED)
+            # Looked at twice: what was PAUSED at first may have been answered before it is looked for.
+            return not (self._has_running() or self._has_undecided() or self._has_running())
         except Away:
             return False
-        return all(SAMPLES[run.sample].stays_paused for run in waiting)
+
+    def _has_running(self) -> bool:
+        return any(self._witness.runs_in(status) for status in (Status.PENDING, Status.RUNNING))
+
+    def _has_undecided(self) -> bool:
+        return any(not SAMPLES[run.sample].stays_paused for run in self._witness.runs_in(Status.PAUSED))
 
     def _take_stock(self) -> History:
         """Look at everything once more, now that nothing moves."""
