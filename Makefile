@@ -40,6 +40,7 @@ mutants: setup system-packages ## Break each promise in a copy of the source, an
 lock: ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) --group build -c requirements/dev.txt -o requirements/build.txt
 
 clean: ## Remove what was built and what tools remember
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
