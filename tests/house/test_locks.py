@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 from tests.support.source import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ["runtime", "dev"]
+LOCKS = ["runtime", "dev", "build"]
 
 DIRECT = {
     "runtime": PROJECT["project"]["dependencies"],
     "dev": [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]],
+    "build": PROJECT["dependency-groups"]["build"],
 }
 
 
@@ -42,7 +43,7 @@ def test_every_line_is_one_version_with_hashes(lock):
     without = [line for line in _lines(lock) if not re.search(r"--hash=sha256:[0-9a-f]{64}( |$)", line)]
 
     assert without == []
-    assert len(_pins(lock)) > 40
+    assert len(_pins(lock)) > (40 if lock != "build" else 3)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -70,10 +71,18 @@ def test_the_lock_is_made_from_the_present_choice(lock):
     assert unmet == [], "run: make lock"
 
 
-def test_tests_run_on_the_versions_that_users_get():
-    runtime, dev = _pins("runtime"), _pins("dev")
+def test_what_builds_the_wheel_is_what_its_build_system_asks_for():
+    # `editables` is for installing a checkout.
+    asked = set(PROJECT["build-system"]["requires"]) - {"editables"}
 
-    assert {name: versions for name, versions in runtime.items() if dev.get(name) != versions} == {}
+    assert asked == set(PROJECT["dependency-groups"]["build"])
+
+
+def test_tests_run_on_the_versions_that_users_get():
+    dev = _pins("dev")
+
+    for lock in ["runtime", "build"]:
+        assert {name: versions for name, versions in _pins(lock).items() if dev.get(name) != versions} == {}
 
 
 def test_what_only_linux_has_is_asked_for_on_linux_alone():

@@ -89,10 +89,10 @@ def test_make_test_sets_up_lints_and_ends_with_the_suite():
     assert sorted(steps, key=plan.index) == steps
 
 
-def test_make_lock_writes_both_locks_with_hashes_for_every_platform():
+def test_make_lock_writes_every_lock_with_hashes_for_every_platform():
     plan = _plan("lock")
 
-    for lock in ["runtime", "dev"]:
+    for lock in ["runtime", "dev", "build"]:
         (line,) = [line for line in plan.splitlines() if line.endswith(f"-o requirements/{lock}.txt")]
         assert "--universal" in line
         assert "--generate-hashes" in line
