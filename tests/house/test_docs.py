@@ -183,7 +183,6 @@ def test_what_the_readme_calls_missing_is_missing() -> None:
     for words, sign in (
         ("web editor", (SOURCE / "web" / "dist").exists()),
         ("API keys", "keys" in commands),
-        ("container image", (ROOT / "deploy").exists()),
         ("agents", "AgentNode" in load_registry().names),
     ):
         assert (words in text) is not sign, words

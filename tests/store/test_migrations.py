@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from rowel.core.errors import Conflict
 from rowel.store.database import Database
 from rowel.store.tables import metadata
 from tests.support.ledger import Ledger
@@ -29,6 +30,18 @@ async def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
     database = Database(empty_database_url)
     database.migrate()
     database.migrate()
+    await database.close()
+
+
+async def test_tables_of_a_newer_version_are_refused_and_left_alone(database_url: str) -> None:
+    database = Database(database_url)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict, match=r"newer version of Rowel.*'9999'.*restore a backup"):
+        database.migrate()
+    assert not database.is_migrated()
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
     await database.close()
 
 

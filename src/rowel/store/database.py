@@ -65,15 +65,26 @@ class Database:
             raise Conflict(f"{others}; stop it first.", "database_in_use")
 
     def migrate(self) -> None:
-        """Bring the tables to the newest revision; whoever else does it at the same time waits. Blocks."""
+        """Bring the tables to the newest revision; whoever else does it at the same time waits. Blocks.
+
+        Raises `Conflict` where they are at a revision that this version doesn't know.
+        """
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.dialect.migration(self.engine) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise Conflict(
+                    f"The database's tables are those of a newer version of Rowel ({error}). Start that version, or "
+                    "restore a backup from before it.",
+                    "database_too_new",
+                ) from error
 
     def is_migrated(self) -> bool:
         """Whether the tables are at this version's newest revision. Raises the driver's error."""
