@@ -221,6 +221,17 @@ def test_server_and_workers_share_a_database_and_their_files(services: dict[str,
     assert set(read_compose(SECRETS)["volumes"]) == {"data", "postgres"}
 
 
+def test_files_may_lie_in_a_bucket_for_server_and_workers_alike() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
+    services = read_compose({**SECRETS, **keys}, bucket=True)["services"]
+    server, worker = (Settings.from_environment(services[name]["environment"]) for name in ROWELS)
+
+    assert server.files_url == worker.files_url == "s3://bucket/prefix"
+    assert keys.items() <= server.environment.items()
+    with pytest.raises(MissingVariable, match="AWS_ACCESS_KEY_ID"):
+        read_compose(SECRETS, bucket=True)
+
+
 def test_compose_publishes_the_server_alone_and_on_loopback_alone(services: dict[str, Any]) -> None:
     (published,) = services["server"]["ports"]
     host, port, inside = published.split(":")

@@ -25,19 +25,30 @@ class MissingVariable(Exception):
     """What compose says where a variable that must be set is not."""
 
 
-def read_compose(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The compose file with its variables filled in. Raises `MissingVariable`."""
-
-    def fill(found: re.Match[str]) -> str:
-        name, sign, word = found.groups()
-        if value := environment.get(name):
-            return value
-        if sign == ":?":
-            raise MissingVariable(word)
-        return word or ""
-
-    read: dict[str, Any] = yaml.safe_load(_VARIABLE.sub(fill, COMPOSE.read_text()))
+def read_compose(environment: Mapping[str, str], *, bucket: bool = False) -> dict[str, Any]:
+    """The compose file with its variables filled in; `bucket`: with one. Raises `MissingVariable`."""
+    text = COMPOSE.read_text()
+    if bucket:
+        text = re.sub(r"^(  )#(?=[A-Z_]+: )", r"\1", text, flags=re.MULTILINE)
+    read: dict[str, Any] = _filled(yaml.safe_load(text), environment)
     return read
+
+
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(inner, environment) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, environment) for inner in value]
+    return _VARIABLE.sub(lambda found: _word(found, environment), value) if isinstance(value, str) else value
+
+
+def _word(found: re.Match[str], environment: Mapping[str, str]) -> str:
+    name, sign, word = found.groups()
+    if value := environment.get(name):
+        return value
+    if sign == ":?":
+        raise MissingVariable(word)
+    return word or ""
 
 
 def instructions() -> list[tuple[str, str]]:
