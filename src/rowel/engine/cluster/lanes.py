@@ -65,8 +65,6 @@ class Lanes:
             await asyncio.sleep(FILES_EACH_S)
         except (InvalidDataset, NotFound) as error:
             await self._takeovers.fail(share.job.run, f"The batch could not go on: {error.message}")
-        except Unavailable:
-            await asyncio.sleep(FILES_EACH_S)
         finally:
             if is_left:
                 await asyncio.shield(self._dispatch.enqueue_job(Job(BATCH_QUEUE, lane.run_id, lane.number)))
