@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 import rowel.engine.batch
+import rowel.engine.rows
 from rowel.core.errors import Conflict, InvalidDataset, InvalidInputs, NodeFailed, NotFound
 from rowel.core.status import RunStatus, RunType
 from rowel.files.datasets import CHUNK, rows
@@ -185,7 +186,7 @@ async def test_rows_are_read_as_they_are_needed(engine, stage, monkeypatch):
             read["rows"] += len(chunk)
             yield chunk
 
-    monkeypatch.setattr(rowel.engine.batch, "rows", counting)
+    monkeypatch.setattr(rowel.engine.rows, "rows", counting)
     stage.hold("a")
     batch = await started(engine, flow("start>a"), numbers(CHUNK * 4), window=5)
     await stage.begun("a", times=5)

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-import rowel.engine.batch
+import rowel.engine.rows
 import rowel.engine.runner
 import rowel.engine.takeovers
 from rowel.core.errors import NodeFailed
@@ -434,7 +434,7 @@ async def test_rows_that_wait_for_people_end_with_a_batch_that_is_given_up(
             yield [Row(0, {"n": "1"})]
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(rowel.engine.batch, "rows", first_row_only)
+    monkeypatch.setattr(rowel.engine.rows, "rows", first_row_only)
     engine = await house.open()
     dataset = await upload(engine, "n\n1\n2\n")
     definition = flow("start>ask ask>a", ask=human())

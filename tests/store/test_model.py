@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from rowel.core.outcomes import Usage
 from rowel.core.records import Pause, Run, Task
+from rowel.core.signatures import signature_of
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.store import runs
 from rowel.store.journal import Changes
@@ -32,6 +35,8 @@ NODES = ["a", "b", "c"]
 ENDS = [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED]
 TASKS = st.dictionaries(st.sampled_from(NODES), st.sampled_from(TaskStatus), max_size=3)
 FACTS = st.integers(0, 3)
+TOKENS = st.integers(0, 5)
+MESSAGES = st.sampled_from([None, "no 1", "no 2", "not 'a' but 'b'", "\x00 \ud800"])
 
 
 @dataclass
@@ -45,7 +50,11 @@ class Believed:
     #: Only of batches.
     total: int | None = None
     cursor: int = 0
+    window: int = 10
     ended: dict[RunStatus, int] = field(default_factory=lambda: dict.fromkeys(ENDS, 0))
+    tokens: int = 0
+    #: {what the failures had in common: how many they were}
+    causes: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +77,7 @@ class Believed:
         if self.is_open:
             self.run = self.run.evolve(has_work=True, signals=self.run.signals + 1, **fields)
 
-    def tell_owner(self, status: RunStatus) -> None:
+    def tell_owner(self, status: RunStatus, tokens: int = 0, message: str | None = None) -> None:
         owner = self.owner
         if owner is None or not owner.is_open:
             return
@@ -78,17 +87,23 @@ class Believed:
                 owner.owner.signal()
         elif status.is_final:
             owner.ended[status] += 1
+            owner.tokens += tokens
+            owner.causes.update([signature_of(message)] if status is RunStatus.FAILED else [])
             if not owner.run.has_work:
                 owner.signal()
+
+    def count_the_rest(self) -> None:
+        """A batch that ends early has counted all its rows."""
+        if self.total is not None:
+            done = self.ended[RunStatus.COMPLETED] + self.ended[RunStatus.FAILED]
+            self.ended[RunStatus.CANCELED] = self.total - done
 
     def end_canceled(self) -> None:
         self.tasks = {
             node: status if status.is_final else TaskStatus.CANCELED for node, status in self.tasks.items()
         }
         self.open_pauses = {}
-        if self.total is not None:
-            done = self.ended[RunStatus.COMPLETED] + self.ended[RunStatus.FAILED]
-            self.ended[RunStatus.CANCELED] = self.total - done
+        self.count_the_rest()
         self.run = self.run.evolve(
             status=RunStatus.CANCELED, has_work=False, epoch=self.run.epoch + 1, seq=self.run.seq + 1
         )
@@ -153,14 +168,22 @@ class JournalMachine(RuleBasedStateMachine):
         self.believed.append(Believed(run, total=total))
 
     @precondition(lambda self: any(one.total for one in self.believed))
-    @rule(data=st.data(), tasks=TASKS, told=FACTS, skipped=st.sampled_from([0, 0, 0, -1]))
+    @rule(data=st.data(), tasks=TASKS, told=FACTS, skipped=st.sampled_from([0, 0, 0, -1, 1]))
     def begin_row(self, data: st.DataObject, tasks: dict[str, TaskStatus], told: int, skipped: int) -> None:
         batch = data.draw(st.sampled_from([one for one in self.believed if one.total]))
         index = max(0, batch.cursor + skipped)
         if index < (batch.total or 0):
-            self._begin(make_run(owner_id=batch.run.id, row_index=index), batch, tasks, told)
+            row = make_run(owner_id=batch.run.id, row_index=index)
+            self._begin(row, batch, tasks, told, cursor=batch.cursor)
 
-    def _begin(self, run: Run, owner: Believed | None, tasks: dict[str, TaskStatus], told: int) -> None:
+    def _begin(
+        self,
+        run: Run,
+        owner: Believed | None,
+        tasks: dict[str, TaskStatus],
+        told: int,
+        cursor: int | None = None,
+    ) -> None:
         new = Believed(run, owner)
         is_there = any(
             (one.run.owner_id, one.run.owner_path, one.run.row_index)
@@ -168,7 +191,7 @@ class JournalMachine(RuleBasedStateMachine):
             for one in self.believed
             if run.owner_id is not None
         )
-        landed = self.do(self.ledger.journal.begin(run, self.changes(run, tasks, told, {})))
+        landed = self.do(self.ledger.journal.begin(run, self.changes(run, tasks, told, {}), cursor=cursor))
         assert landed == (owner is None or (owner.is_open and not is_there))
         if landed:
             new.write(tasks, {}, told)
@@ -209,16 +232,32 @@ class JournalMachine(RuleBasedStateMachine):
         missed=st.sampled_from([0, 0, 0, 1]),
     )
     def come_to_rest(self, data: st.DataObject, status: RunStatus, told: int, late: int, missed: int) -> None:
+        tokens, message = data.draw(TOKENS), data.draw(MESSAGES)
         one = self.pick(data)
         writer = one.run.evolve(epoch=one.run.epoch - late)
         pauses = self.new_pauses(one.run, status is RunStatus.PAUSED)
-        wanted = rest(status, signals=one.run.signals - missed)
-        changes = self.changes(one.run, {}, told, pauses)
+        wanted = rest(status, signals=one.run.signals - missed, message=message)
+        usage = Usage(input_tokens=tokens, output_tokens=2 * tokens, cost_usd=tokens / 1e9)
+        changes = replace(self.changes(one.run, {}, told, pauses), usage=usage)
         seq = self.do(self.ledger.journal.rest(writer, changes, wanted))
         assert (seq is not None) == (one.is_open and not late and not missed)
         if seq is not None:
             one.write({}, pauses, told, status=status, has_work=False)
-            one.tell_owner(status)
+            one.tell_owner(status, tokens, message)
+            if status is RunStatus.FAILED:
+                one.count_the_rest()
+
+    @precondition(lambda self: any(one.total for one in self.believed))
+    @rule(data=st.data(), told=FACTS, window=st.one_of(st.none(), st.integers(1, 9)))
+    def adjust(self, data: st.DataObject, told: int, window: int | None) -> None:
+        one = data.draw(st.sampled_from([one for one in self.believed if one.total]))
+        adjusting = self.ledger.journal.adjust(one.run.id, facts(told), window=window, options=None)
+        seq = self.do(adjusting)
+        assert (seq is not None) == one.is_open
+        if seq is not None:
+            one.write({}, {}, told)
+            one.signal()
+            one.window = window or one.window
 
     @precondition(lambda self: self.believed)
     @rule(data=st.data(), told=FACTS)
@@ -289,7 +328,10 @@ class JournalMachine(RuleBasedStateMachine):
         assert await self.ledger.numbers(seen.id) == list(range(1, one.run.seq + 1))
         if one.total is not None:
             counts = await self.ledger.counts(seen.id)
-            assert counts.cursor == one.cursor
+            assert (counts.cursor, counts.window) == (one.cursor, one.window)
+            spent = (counts.input_tokens, counts.output_tokens, counts.cost_nano)
+            assert spent == (one.tokens, 2 * one.tokens, one.tokens)
+            assert {cause.signature: cause.count for cause in await self.ledger.causes(seen.id)} == one.causes
             assert (counts.completed, counts.failed, counts.canceled) == tuple(one.ended[end] for end in ENDS)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from rowel.core.records import (
     Batch,
+    Cause,
     DatasetID,
     OutputFile,
     OutputFileID,
@@ -23,7 +24,7 @@ from rowel.core.records import (
     WorkflowID,
 )
 from rowel.core.status import EventKind, PauseAction, RunStatus, RunType, TaskStatus
-from rowel.store import events, pauses, runs
+from rowel.store import causes, events, pauses, runs
 from rowel.store.database import Database
 from rowel.store.journal import Changes, Decision, Fact, Journal, Rest
 from rowel.store.transitions import Transitions
@@ -150,6 +151,9 @@ class Ledger:
         found = await self.database.read(lambda connection: runs.get_batch(connection, run_id))
         assert found is not None
         return found
+
+    async def causes(self, run_id: str) -> list[Cause]:
+        return await self.database.read(lambda connection: causes.most_frequent(connection, run_id, 100))
 
     async def numbers(self, run_id: str, after: int = 0) -> list[int]:
         found = await self.database.read(lambda connection: events.after(connection, run_id, after))

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from rowel.api import (
+    batches,
     datasets,
     events,
     files,
@@ -34,6 +35,7 @@ from rowel.engine.engine import Engine
 RESOURCES = (
     starts,
     pauses,
+    batches,
     runs,
     reruns,
     workflows,

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from rowel.api.schemas import (
+    BatchResponse,
     DatasetResponse,
+    FailureCause,
     FileResponse,
     OutputFileResponse,
     PausedWorkflow,
@@ -15,12 +17,15 @@ from rowel.api.schemas import (
     RunResponse,
     TaskResponse,
     TaskUsage,
+    Threshold,
     WorkflowResponse,
     WorkflowVersion,
 )
 from rowel.core.outcomes import Fields, Usage
-from rowel.core.records import Dataset, OutputFile, Pause, Task, Version, Workflow
+from rowel.core.records import Cause, Dataset, OutputFile, Pause, Task, Version, Workflow
+from rowel.core.thresholds import FailureThreshold
 from rowel.engine.reruns import Rerun
+from rowel.engine.standings import Standing
 from rowel.engine.views import RunView
 from rowel.files.uploads import Upload
 
@@ -101,6 +106,41 @@ def version_response(version: Version, *, slim: bool = False) -> WorkflowVersion
         "created_at": _time(version.created_at),
         "updated_at": _time(version.updated_at),
     }
+
+
+def batch_response(standing: Standing) -> BatchResponse:
+    batch, threshold = standing.batch, standing.batch.threshold
+    return {
+        "run_id": standing.run.id,
+        "status": standing.run.status,
+        "total": batch.total,
+        "queued": batch.queued,
+        "running": batch.running,
+        "completed": batch.completed,
+        "failed": batch.failed,
+        "canceled": batch.canceled,
+        "paused": batch.paused,
+        "rows_per_s": standing.rows_per_s,
+        "eta_s": standing.eta_s,
+        "tokens": standing.tokens,
+        "cost": standing.cost_usd,
+        "causes": [_cause(cause) for cause in standing.causes],
+        "mini_batch_size": batch.window,
+        "failure_threshold": None if threshold is None else _threshold(threshold),
+    }
+
+
+def _cause(cause: Cause) -> FailureCause:
+    return {
+        "signature": cause.signature,
+        "count": cause.count,
+        "example_run_id": cause.example_run_id,
+        "example_row": cause.example_row,
+    }
+
+
+def _threshold(threshold: FailureThreshold) -> Threshold:
+    return {"count": threshold.count, "percent": threshold.percent, "after": threshold.after}
 
 
 def pause_response(pause: Pause) -> PauseHistory:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
 from rowel.api.fields import Name, Object, ObjectsByNode, Remark
@@ -42,9 +42,48 @@ class PartialRunRequest(_Request):
     partial_outputs: ObjectsByNode | None = None
 
 
+class FailureThreshold(_Request):
+    """How many rows may fail before no more are begun and the batch ends FAILED."""
+
+    count: Annotated[int | None, Field(ge=0, description="So many rows may fail.")] = None
+    percent: Annotated[
+        float | None, Field(ge=0, le=100, description="So many of the rows that have ended may fail.")
+    ] = None
+    after: Annotated[
+        int | None, Field(ge=1, description="The share is judged once so many rows have ended.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.count is None and self.percent is None:
+            raise ValueError("must say count or percent, or both")
+        if self.after is not None and self.percent is None:
+            raise ValueError("after is about percent, which is not said")
+        return self
+
+
+MiniBatchSize = Annotated[int, Field(ge=1, le=10_000, description="Rows in flight at a time.")]
+
+
 class BatchRunRequest(_Request):
     dataset_id: str
-    mini_batch_size: Annotated[int, Field(ge=1, le=10_000, description="Rows in flight at a time.")] = 10
+    mini_batch_size: MiniBatchSize = 10
+    column_map: Annotated[
+        dict[str, str] | None,
+        Field(description="{field of the input node: column} where they are not called alike."),
+    ] = None
+    failure_threshold: FailureThreshold | None = None
+    canary: Annotated[
+        int | None,
+        Field(ge=1, le=10_000_000, description="So many rows are tried before a person approves the others."),
+    ] = None
+
+
+class BatchChangeRequest(_Request):
+    """What is not there stays as it is; a `failure_threshold` of null is none."""
+
+    mini_batch_size: MiniBatchSize | None = None
+    failure_threshold: FailureThreshold | None = None
 
 
 class RerunRequest(_Request):
@@ -165,6 +204,42 @@ class RerunPlan(TypedDict):
     workflow_id: str
     version: Annotated[int, Field(description="The version that it would run on.")]
     nodes: list[PlannedNode]
+
+
+class FailureCause(TypedDict):
+    """What error messages of rows have in common: numbers, ids, addresses and quoted values are blanked."""
+
+    signature: str
+    count: int
+    example_run_id: str
+    example_row: int
+
+
+class Threshold(TypedDict):
+    count: int | None
+    percent: float | None
+    after: int | None
+
+
+class BatchResponse(TypedDict):
+    run_id: str
+    status: RunStatus
+    total: int
+    queued: Annotated[int, Field(description="Rows that have not begun. The six counts add up to the total.")]
+    running: int
+    completed: int
+    failed: int
+    canceled: int
+    paused: int
+    rows_per_s: Annotated[
+        float | None, Field(description="Over the last half minute; of an ended batch, over all its time.")
+    ]
+    eta_s: Annotated[float | None, Field(description="Seconds until the last row is expected to end.")]
+    tokens: int
+    cost: Annotated[float | None, Field(description="US dollars; null where no price is known.")]
+    causes: Annotated[list[FailureCause], Field(description="The 100 most frequent ones.")]
+    mini_batch_size: int
+    failure_threshold: Threshold | None
 
 
 class Refusal(TypedDict):

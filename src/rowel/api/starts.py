@@ -72,7 +72,15 @@ async def start_run(workflow_id: str, body: StartRunRequest, engine: EngineOf) -
 async def start_batch_run(workflow_id: str, body: BatchRunRequest, engine: EngineOf) -> Response:
     """Accept a batch: one run per row of a dataset. Answers with the parent run."""
     dataset_id = known_id(body.dataset_id, "dataset")
-    view = await engine.start_batch(workflow_id, dataset_id, body.mini_batch_size)
+    threshold = None if body.failure_threshold is None else body.failure_threshold.model_dump()
+    view = await engine.start_batch(
+        workflow_id,
+        dataset_id,
+        body.mini_batch_size,
+        column_map=body.column_map,
+        failure_threshold=threshold,
+        canary=body.canary,
+    )
     return answer(run_response(view, engine.now()))
 
 

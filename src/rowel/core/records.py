@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, NewType
 
 from rowel.core.outcomes import Fields, Usage
+from rowel.core.selections import Selection
 from rowel.core.status import PauseAction, RunStatus, RunType, TaskStatus
+from rowel.core.thresholds import FailureThreshold
 
 WorkflowID = NewType("WorkflowID", str)
 VersionID = NewType("VersionID", str)
@@ -188,28 +190,74 @@ class OutputFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """How far a batch run has come. Rows below `cursor` have a run."""
+    """How far a batch run has come. Of the rows that it runs, those below `cursor` have a run, or are about to."""
 
     run_id: RunID
     dataset_id: DatasetID
+    #: How many rows it runs.
     total: int
     cursor: int = 0
     window: int = 10
     completed: int = 0
     failed: int = 0
     canceled: int = 0
+    #: Rows that wait for a person, and those that move: counted when the batch is read.
     paused: int = 0
+    running: int = 0
+    #: What was asked for at the start, as plain JSON: `column_map`, `threshold`.
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: How many rows are tried first, until somebody has approved the others; None: all may run.
+    canary: int | None = None
     #: What the ended rows cost: tokens, and billionths of a dollar.
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nano: int = 0
-    #: The rows that run, as (first, last) pairs in order; None: all.
+    #: The rows that run, as (first, last) pairs in order; None: all of the dataset.
     selection: Sequence[tuple[int, int]] | None = None
+
+    @property
+    def rows(self) -> Selection:
+        """The rows of the dataset that it runs."""
+        return Selection.whole(self.total) if self.selection is None else Selection(self.selection)
+
+    @property
+    def threshold(self) -> FailureThreshold | None:
+        """How many rows may fail; None: all."""
+        return FailureThreshold.read(self.options.get("threshold"))
+
+    @property
+    def column_map(self) -> Mapping[str, str]:
+        """{field of the input node: column} where they are not called alike."""
+        return self.options.get("column_map") or {}
 
     @property
     def settled(self) -> int:
         return self.completed + self.failed + self.canceled
+
+    @property
+    def begun(self) -> int:
+        """How many rows have a run, or are about to."""
+        return self.rows.count_before(self.cursor)
+
+    @property
+    def in_flight(self) -> int:
+        """How many rows have begun and neither ended nor wait for a person."""
+        return self.begun - self.settled - self.paused
+
+    @property
+    def queued(self) -> int:
+        """How many rows have no run yet. With the rows that move, wait and have ended they are all rows."""
+        return self.total - self.settled - self.paused - self.running
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Why rows of a batch failed: what their messages have in common, how many they are, and one of them."""
+
+    signature: str
+    count: int
+    example_run_id: RunID
+    example_row: int
 
 
 @dataclass(frozen=True)

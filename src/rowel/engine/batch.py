@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
-from rowel.core.errors import Invalid, RowelError, Unavailable
-from rowel.core.outcomes import Fields
-from rowel.core.records import Batch, Dataset, OutputFile, Run, RunID
-from rowel.core.schemas import Schema
+from rowel.core.batching import Outlook, next_row, outlook, passed_threshold
+from rowel.core.errors import RowelError, Unavailable
+from rowel.core.records import Batch, Dataset, OutputFile, Pause, Run, RunID
 from rowel.core.status import RunStatus, RunType
 from rowel.engine import facts
+from rowel.engine.canaries import question
 from rowel.engine.cancels import Cancels
 from rowel.engine.house import House
 from rowel.engine.output import write_output
 from rowel.engine.restore import new_frame
+from rowel.engine.rows import RowReader, selected_rows
 from rowel.engine.runner import Means, Runner
 from rowel.engine.workflows import Pinned
-from rowel.files.datasets import DatasetFormat, rows
 from rowel.files.rows import Row
-from rowel.store import runs
+from rowel.store import pauses, runs
 from rowel.store.journal import Changes, Fact, Rest
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,9 @@ class BatchMover:
         self._job = job
         self._take_row = take_row
         self._batch = job.batch
+        self._reader = RowReader(job.pinned.program, job.dataset, job.batch)
+        #: Rows have ended since the counts were read.
+        self._is_behind = False
         self._rows: dict[RunID, asyncio.Task[None]] = {}
         self._resumed: deque[RunID] = deque()
         self._news = asyncio.Event()
@@ -77,17 +80,17 @@ class BatchMover:
     async def drive(self) -> Run:
         """Run every row that has not ended, then bring the batch to rest."""
         try:
-            await self._begin_rows()
             while not self._is_over():
+                await self._begin_rows()
                 await self._settle_down()
         finally:
             await self._end_rows()
         return self.run
 
     async def _begin_rows(self) -> None:
-        """Begin rows to the dataset's end. Where it can't be read any more the batch will fail, once its rows that
-        have begun have ended."""
-        while self._may_begin():
+        """Begin rows as long as rows may begin. Where the dataset can't be read any more the batch will fail, once its
+        rows that have begun have ended."""
+        while self._may_begin() and self._reason is None and next_row(self._batch) is not None:
             try:
                 await self._begin_more()
                 return
@@ -99,10 +102,10 @@ class BatchMover:
 
     async def _begin_more(self) -> None:
         async with aclosing(self._stream()) as stream:
-            async for index, fields in stream:
+            async for row in stream:
                 if not await self._has_room():
                     return
-                self._begin_row(index, fields)
+                self._begin_row(row)
 
     def poke(self) -> None:
         self._is_poked = True
@@ -129,29 +132,10 @@ class BatchMover:
             return not self._rows
         return self._is_stopped or (is_resting and not self._is_poked)
 
-    async def _stream(self) -> AsyncGenerator[tuple[int, Fields], None]:
-        """The rows that have no run yet, as fields of the input node."""
-        dataset, read = self._job.dataset, self._reader()
-        start = self._batch.cursor
-        if start >= self._batch.total:
-            return
-        kind = DatasetFormat(dataset.format)
-        async for chunk in rows(
-            self._house.files,
-            dataset.key,
-            kind,
-            start=start,
-            offsets=dataset.offsets,
-            columns=dataset.columns,
-        ):
-            for row in chunk:
-                yield row.index, read(row)
-
-    def _reader(self) -> Callable[[Row], Fields]:
-        program = self._job.pinned.program
-        schema = program.nodes[program.input_id].input_schema
-        is_text = DatasetFormat(self._job.dataset.format) is DatasetFormat.CSV
-        return lambda row: read_row(row.values, schema, is_text=is_text)
+    def _stream(self) -> AsyncGenerator[Row, None]:
+        """The rows that have no run yet."""
+        batch = self._batch
+        return selected_rows(self._house.files, self._job.dataset, batch.rows, batch.cursor)
 
     async def _has_room(self) -> bool:
         """Wait until another row may begin. False where none may any more."""
@@ -161,8 +145,22 @@ class BatchMover:
                 return False
             await self._take_up_resumed()
             if len(self._rows) < self._batch.window:
-                return True
+                await self._count_anew()
+                return next_row(self._batch) is not None
             await self._wait()
+
+    async def _count_anew(self) -> None:
+        """Take the counts from the store, where a threshold is judged by them and rows have ended since."""
+        if self._batch.threshold is None or not self._is_behind:
+            return
+        self._is_behind = False
+        batch = await self._house.database.read(lambda connection: runs.get_batch(connection, self.run.id))
+        self._take_in(batch)
+
+    def _take_in(self, batch: Batch | None) -> None:
+        """What the store says, but for rows that are just beginning."""
+        if batch is not None:
+            self._batch = replace(batch, cursor=max(batch.cursor, self._batch.cursor))
 
     def _may_begin(self) -> bool:
         return not (self._is_stopped or self._is_draining)
@@ -203,14 +201,16 @@ class BatchMover:
         found = await self._house.database.read(
             lambda connection: (
                 runs.get(connection, self.run.id),
+                runs.get_batch(connection, self.run.id),
                 [run.id for run in runs.open_rows(connection, self.run.id)],
             )
         )
-        seen, open_rows = found
+        seen, batch, open_rows = found
         if not self._is_mine(seen):
             self.stop()
             return
         self.run = self.run.evolve(signals=seen.signals)
+        self._take_in(batch)
         known = {*self._rows, *self._resumed}
         self._resumed.extend(run_id for run_id in open_rows if run_id not in known)
 
@@ -218,20 +218,20 @@ class BatchMover:
         """Whether nobody else has taken the batch over or ended it."""
         return seen is not None and seen.epoch == self.run.epoch and not seen.status.is_final
 
-    def _begin_row(self, index: int, fields: Fields) -> None:
+    def _begin_row(self, row: Row) -> None:
         program = self._job.pinned.program
         run = self._job.pinned.new_run(
             RunType.BATCH,
             self._house.now(),
-            initial_inputs={program.input_id: fields},
+            initial_inputs={program.input_id: self._reader.fields(row)},
             parent_run_id=self.run.id,
             owner_id=self.run.id,
-            row_index=index,
+            row_index=row.index,
         )
         frame = new_frame(run, program)
-        runner = Runner(self._means, run, frame, is_new=True)
+        runner = Runner(self._means, run, frame, is_new=True, cursor=self._batch.cursor)
         runner.progress.open(frame)
-        self._batch = replace(self._batch, cursor=index + 1)
+        self._batch = replace(self._batch, cursor=row.index + 1)
         self._go(run.id, self._move(runner))
 
     def _go(self, run_id: RunID, work: Awaitable[None]) -> None:
@@ -241,6 +241,7 @@ class BatchMover:
 
     def _row_ended(self, run_id: RunID) -> None:
         self._rows.pop(run_id, None)
+        self._is_behind = True
         self._news.set()
 
     async def _move_taken(self, run_id: RunID) -> None:
@@ -271,7 +272,7 @@ class BatchMover:
         if now - self._told_at < PROGRESS_EACH_S or self._is_stopped or not self._gate.is_set():
             return
         self._told_at = now
-        await self._tell([facts.of_batch(self._batch)])
+        await self._tell([facts.of_batch(self._batch, self._house.now())])
 
     async def _settle_down(self) -> None:
         """Let the last rows end, then rest as they leave the batch."""
@@ -296,35 +297,64 @@ class BatchMover:
         await self._rest(batch)
 
     async def _rest(self, batch: Batch) -> None:
+        """Rest as nothing is in flight any more, or go on where something may be."""
         if self._reason is not None:
             await self._fail(self._reason)
             return
-        if batch.settled + batch.paused < batch.total:
-            self.poke()
-            await asyncio.sleep(0.05)
-            return
-        if batch.paused:
-            await self._write_rest(batch, RunStatus.PAUSED, None, None)
-            return
+        match outlook(batch):
+            case Outlook.GOES_ON:
+                self.poke()
+                if next_row(batch) is None:
+                    await asyncio.sleep(0.05)
+            case Outlook.FAILS:
+                await self._fail(_too_many(batch))
+            case Outlook.ASKS:
+                await self._ask(batch)
+            case Outlook.WAITS:
+                await self._write_rest(batch, RunStatus.PAUSED)
+            case Outlook.COMPLETES:
+                await self._complete(batch)
+
+    async def _ask(self, batch: Batch) -> None:
+        """Let a person decide about the rest, by the batch's own pause; it may be open already."""
+        is_open = await self._house.database.read(
+            lambda connection: pauses.open_of_run(connection, self.run.id)
+        )
+        asked = [] if is_open else [question(batch, self._house.now())]
+        await self._write_rest(batch, RunStatus.PAUSED, asked=asked)
+
+    async def _complete(self, batch: Batch) -> None:
         try:
             file = await write_output(self._house, self._job.file, self.run.id)
         except Unavailable:
             self.poke()
             await asyncio.sleep(FILES_EACH_S)
             return
-        await self._write_rest(batch, RunStatus.COMPLETED, _summary(batch), file)
+        await self._write_rest(batch, RunStatus.COMPLETED, _summary(batch), file=file)
 
     async def _write_rest(
-        self, batch: Batch, status: RunStatus, message: str | None, file: OutputFile | None
+        self,
+        batch: Batch,
+        status: RunStatus,
+        message: str | None = None,
+        *,
+        file: OutputFile | None = None,
+        asked: Sequence[Pause] = (),
     ) -> None:
         await self._gate.wait()
         if self._is_stopped:
             return
-        end = self._house.now() if status.is_final else None
+        now = self._house.now()
+        end = now if status.is_final else None
         rest = Rest(status=status, message=message, end_time=end, signals=self.run.signals)
-        told = [facts.of_batch(batch), facts.of_run(self.run, status, message)]
+        counts = _without_the_rest(batch) if status is RunStatus.FAILED else batch
+        told = [
+            facts.of_batch(counts, now),
+            *map(facts.of_pause, asked),
+            facts.of_run(self.run, status, message),
+        ]
         seq = await self._house.journal.rest_batch(
-            self.run, Changes(facts=told), rest, settled=batch.settled, file=file
+            self.run, Changes(pauses=asked, facts=told), rest, settled=batch.settled, file=file
         )
         if seq is None:
             self.poke()
@@ -333,15 +363,14 @@ class BatchMover:
 
     async def _fail(self, reason: str) -> None:
         """End FAILED, with the rows that wait for people: nobody would move them any more."""
-        await Cancels(self._house).cancel_owned(self.run, reason)
-        end = self._house.now()
-        rest = Rest(status=RunStatus.FAILED, message=reason, end_time=end, signals=self.run.signals)
-        told = [facts.of_run(self.run, rest.status, reason)]
-        seq = await self._house.journal.rest(self.run, Changes(facts=told), rest)
-        if seq is None:
-            self.poke()
+        cancels = Cancels(self._house)
+        await cancels.cancel_owned(self.run, reason)
+        batch = await self._house.database.read(lambda connection: runs.get_batch(connection, self.run.id))
+        if batch is None:
             return
-        self._has_rested(rest, seq, told)
+        await self._write_rest(batch, RunStatus.FAILED, reason)
+        if self.run.status.is_final:
+            await cancels.cancel_owned(self.run, reason)
 
     def _has_rested(self, rest: Rest, seq: int, told: list[Fact]) -> None:
         self.run = self.run.evolve(
@@ -356,25 +385,20 @@ class BatchMover:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def read_row(values: Fields, schema: Schema | None, *, is_text: bool) -> dict[str, Any]:
-    """A dataset's row as fields of the input node: those its schema declares, or all where it declares none."""
-    if schema is None or not schema.fields:
-        return dict(values)
-    fields = {name: value for name, value in values.items() if name in schema.fields}
-    return {name: _cell(schema, name, value) for name, value in fields.items()} if is_text else fields
-
-
-def _cell(schema: Schema, name: str, text: Any) -> Any:
-    """A cell by its declared type; one that doesn't fit stays text, and the input node refuses it."""
-    try:
-        return schema.from_cell(name, text)
-    except Invalid:
-        return text
-
-
 def _summary(batch: Batch) -> str:
     parts = [f"{batch.completed} of {batch.total} rows completed"]
     parts += [
         f"{count} {word}" for word, count in (("failed", batch.failed), ("canceled", batch.canceled)) if count
     ]
     return ", ".join(parts) + "."
+
+
+def _without_the_rest(batch: Batch) -> Batch:
+    """How the store counts a batch that ended early: what did not run is CANCELED."""
+    return replace(batch, canceled=batch.total - batch.completed - batch.failed, paused=0)
+
+
+def _too_many(batch: Batch) -> str:
+    left = batch.total - batch.settled - batch.paused
+    rest = f"; {left} {'row was' if left == 1 else 'rows were'} not begun" if left else ""
+    return f"The batch was ended: {passed_threshold(batch)}{rest}."

@@ -1,10 +1,15 @@
-"""Starts batches over datasets."""
+"""Starts batches over datasets, and changes how they go on."""
 
 from __future__ import annotations
 
-from rowel.core.errors import InvalidInputs, NotFound
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowel.core.errors import Conflict, InvalidInputs, NotFound
 from rowel.core.records import Batch, Dataset, DatasetID, OutputFile, OutputFileID, Run
 from rowel.core.status import RunStatus, RunType
+from rowel.core.thresholds import FailureThreshold
 from rowel.engine import facts
 from rowel.engine.batch import BatchJob
 from rowel.engine.house import House
@@ -12,8 +17,9 @@ from rowel.engine.ids import new_id
 from rowel.engine.output import write_output
 from rowel.engine.programs import Program
 from rowel.engine.reads import find_dataset
+from rowel.engine.standings import Standing, find_batch, standing_of
 from rowel.engine.views import RunView, view
-from rowel.engine.workflows import Pinned
+from rowel.engine.workflows import Keep, Pinned
 from rowel.store import datasets, runs, workflows
 from rowel.store.journal import Changes
 
@@ -21,21 +27,43 @@ from rowel.store.journal import Changes
 MAX_WINDOW = 10_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchWish:
+    """How a batch is to run, as it was asked for."""
+
+    #: How many rows may be in flight.
+    window: int = 10
+    #: {field of the input node: column} where they are not called alike.
+    column_map: Mapping[str, str] = field(default_factory=dict)
+    #: {count, percent, after}: how many rows may fail.
+    threshold: Mapping[str, Any] | None = None
+    #: How many rows are tried before somebody is asked about the others.
+    canary: int | None = None
+
+    def options(self) -> dict[str, Any]:
+        """What of it the batch keeps as plain JSON. Raises `InvalidInputs`."""
+        check_window(self.window)
+        if self.canary is not None and self.canary < 1:
+            raise InvalidInputs("canary must be at least 1.")
+        asked = None if self.threshold is None else FailureThreshold.asked(self.threshold).write()
+        kept = {"column_map": dict(self.column_map), "threshold": asked}
+        return {name: value for name, value in kept.items() if value}
+
+
 class Batches:
-    """The commands that make batches, and what their movers need."""
+    """The commands about batches, and what their movers need."""
 
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def start(self, workflow_id: str, dataset_id: str, mini_batch_size: int) -> RunView:
+    async def start(self, workflow_id: str, dataset_id: str, wish: BatchWish) -> RunView:
         """Accept a batch. Raises `NotFound`, and `InvalidInputs` naming the columns that the dataset lacks."""
         pinned = await self._house.workflows.current(workflow_id)
         dataset = await find_dataset(self._house, dataset_id)
-        if not 1 <= mini_batch_size <= MAX_WINDOW:
-            raise InvalidInputs(f"mini_batch_size must be from 1 to {MAX_WINDOW}.")
-        check_columns(pinned.program, dataset)
+        wish.options()
+        check_columns(pinned.program, dataset, wish.column_map)
         self._house.dispatch.check_room()
-        run, batch, file = self._new(pinned, dataset, mini_batch_size)
+        run, batch, file = self._new(pinned, dataset, wish)
         told = [facts.of_run(run, run.status, run.message)]
         if not run.has_work:
             await write_output(self._house, file, run.id)
@@ -45,7 +73,7 @@ class Batches:
             self._house.dispatch.submit(run.id)
         return view(run, pinned.version, [], pinned.program, batch)
 
-    def _new(self, pinned: Pinned, dataset: Dataset, window: int) -> tuple[Run, Batch, OutputFile]:
+    def _new(self, pinned: Pinned, dataset: Dataset, wish: BatchWish) -> tuple[Run, Batch, OutputFile]:
         now, file_id = self._house.now(), OutputFileID(new_id())
         is_empty = dataset.rows == 0
         run = pinned.new_run(
@@ -53,7 +81,14 @@ class Batches:
         )
         if is_empty:
             run = run.evolve(status=RunStatus.COMPLETED, end_time=now, message="0 of 0 rows completed.")
-        batch = Batch(run_id=run.id, dataset_id=dataset.id, total=dataset.rows, window=window)
+        batch = Batch(
+            run_id=run.id,
+            dataset_id=dataset.id,
+            total=dataset.rows,
+            window=wish.window,
+            options=wish.options(),
+            canary=wish.canary,
+        )
         file = OutputFile(
             id=file_id,
             run_id=run.id,
@@ -64,6 +99,28 @@ class Batches:
             updated_at=now,
         )
         return run, batch, file
+
+    async def adjust(
+        self, run_id: str, *, window: int | None, threshold: Mapping[str, Any] | Keep | None
+    ) -> Standing:
+        """Change how many rows of an open batch may be in flight and how many may fail (None: all).
+
+        Raises `NotFound`, `InvalidInputs`, and `Conflict` where the batch has ended.
+        """
+        run, batch = await find_batch(self._house, run_id)
+        if run.status.is_final:
+            raise _ended(run)
+        if window is not None:
+            check_window(window)
+        options = None
+        if not isinstance(threshold, Keep):
+            asked = None if threshold is None else FailureThreshold.asked(threshold).write()
+            options = {**batch.options, "threshold": asked}
+        seq = await self._house.journal.adjust(run.id, [], window=window, options=options)
+        if seq is None:
+            raise _ended((await find_batch(self._house, run_id))[0])
+        self._house.dispatch.wake(run)
+        return await standing_of(self._house, run_id)
 
     async def job(self, run: Run) -> BatchJob:
         """What the mover of this batch needs. Raises `NotFound` where its dataset is gone."""
@@ -83,12 +140,35 @@ class Batches:
         )
 
 
-def check_columns(program: Program, dataset: Dataset) -> None:
-    """Raise `InvalidInputs` naming the required fields that no column gives."""
+def check_window(window: int) -> None:
+    """Raise `InvalidInputs` unless so many rows may be in flight."""
+    if not 1 <= window <= MAX_WINDOW:
+        raise InvalidInputs(f"mini_batch_size must be from 1 to {MAX_WINDOW}.")
+
+
+def check_columns(program: Program, dataset: Dataset, column_map: Mapping[str, str]) -> None:
+    """Raise `InvalidInputs` naming the required fields that no column gives, and what is mapped but not there."""
     schema = program.nodes[program.input_id].input_schema
-    lacking = sorted(schema.required - set(dataset.columns)) if schema is not None else []
+    _check_map(column_map, dataset, None if schema is None else schema.fields)
+    given = {*dataset.columns, *column_map}
+    lacking = sorted(schema.required - given) if schema is not None else []
     if lacking and (dataset.rows or dataset.columns):
         names = ", ".join(lacking)
         raise InvalidInputs(
             f"The dataset {dataset.id} lacks the columns {names}, which node {program.input_id!r} requires."
         )
+
+
+def _check_map(column_map: Mapping[str, str], dataset: Dataset, fields: Collection[str] | None) -> None:
+    for name, column in column_map.items():
+        if column not in dataset.columns:
+            raise InvalidInputs(
+                f"column_map: the dataset {dataset.id} has no column {column[:128]!r}, which field {name[:128]!r} "
+                "is to be filled from."
+            )
+        if fields and name not in fields:
+            raise InvalidInputs(f"column_map: the input node declares no field {name[:128]!r}.")
+
+
+def _ended(run: Run) -> Conflict:
+    return Conflict(f"The batch {run.id} is {run.status} and can't be changed.", "already_ended")

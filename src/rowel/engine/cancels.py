@@ -13,6 +13,7 @@ from rowel.engine.owners import wake_owner
 from rowel.engine.reads import find_run, get_run
 from rowel.engine.views import RunView
 from rowel.store import runs
+from rowel.store.journal import Decision
 
 MESSAGE = "Canceled on request."
 
@@ -23,11 +24,11 @@ class Cancels:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def cancel(self, run_id: str, message: str = MESSAGE) -> RunView:
+    async def cancel(self, run_id: str, message: str = MESSAGE, decision: Decision | None = None) -> RunView:
         """Cancel an open run. When this returns, no task of it starts any more and running ones are interrupted.
 
-        `message` says why.
-        Raises `NotFound`, and `Conflict` where the run has ended.
+        `message` says why; `decision` is that of a person who refuses the rest of a batch.
+        Raises `NotFound`, and `Conflict` where the run has ended, or the pause was answered already.
         """
         run = await find_run(self._house, run_id)
         if run.status.is_final:
@@ -38,7 +39,7 @@ class Cancels:
             mover.shut()
         landed = False
         try:
-            landed = await self._write(run, owned, message)
+            landed = await self._write(run, owned, message, decision)
         finally:
             for mover in movers:
                 if landed:
@@ -61,10 +62,14 @@ class Cancels:
     async def _owned(self, run: Run) -> list[Run]:
         return await self._house.database.read(lambda connection: runs.open_owned(connection, run.id))
 
-    async def _write(self, run: Run, owned: list[Run], message: str) -> bool:
+    async def _write(
+        self, run: Run, owned: list[Run], message: str, decision: Decision | None = None
+    ) -> bool:
         told = [facts.of_run(run, RunStatus.CANCELED, message)]
         now = self._house.now()
-        seq = await self._house.journal.cancel(run, owned, message=message, time=now, facts=told)
+        seq = await self._house.journal.cancel(
+            run, owned, message=message, time=now, facts=told, decision=decision
+        )
         if seq is None:
             return False
         self._house.publish(run.id, seq, told)

@@ -11,7 +11,8 @@ from rowel.core.outcomes import Failure, Fields
 from rowel.core.records import Pause, Run, Task
 from rowel.core.schemas import Schema
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
-from rowel.engine import facts
+from rowel.engine import canaries, facts
+from rowel.engine.cancels import Cancels
 from rowel.engine.execute import checked
 from rowel.engine.house import House
 from rowel.engine.owners import wake_owner
@@ -92,7 +93,8 @@ class Decisions:
 
     async def _check_node(self, run: Run, node_id: str) -> None:
         seen = await get_run(self._house, run.id)
-        if node_id not in {task.node_id for task in seen.tasks} | {task.path for task in seen.tasks}:
+        known = {task.node_id for task in seen.tasks} | {task.path for task in seen.tasks}
+        if node_id not in (known if seen.batch is None else {canaries.NODE_ID}):
             raise NotFound(f"node_id: run {run.id} has no node {node_id[:128]!r}.")
 
     async def _answer(
@@ -106,7 +108,13 @@ class Decisions:
     ) -> str:
         """Write the decision; return the sentence that says what was decided."""
         seen = await get_run(self._house, run.id)
-        task, told = self._decided(seen, pause, action, inputs, user_id, comments)
+        because = f": {comments}" if comments else ""
+        told = f"{_verb(action)} by {user_id}{because}"
+        if seen.batch is None:
+            sentence = f"Node {pause.node_id!r} was {told}"
+            task = self._decided(seen, pause, action, inputs, sentence, comments)
+        else:
+            sentence, task = f"The rest of the batch was {told}", None
         decision = Decision(
             pause_id=pause.id,
             run_id=run.id,
@@ -117,14 +125,26 @@ class Decisions:
             time=self._house.now(),
             task=task,
         )
-        facts_told = await self._facts(run, pause, decision)
-        answered = await self._house.journal.decide(run, decision, facts_told)
+        if seen.batch is not None and action is PauseAction.DECLINE:
+            await self._end_batch(run, pause, decision, sentence)
+        else:
+            await self._write(run, pause, decision)
+        return sentence
+
+    async def _write(self, run: Run, pause: Pause, decision: Decision) -> None:
+        told = await self._facts(run, pause, decision)
+        answered = await self._house.journal.decide(run, decision, told)
         if answered is None:
             raise await self._too_late(run, pause)
-        self._house.publish(run.id, answered.seq, facts_told)
+        self._house.publish(run.id, answered.seq, told)
         self._house.dispatch.wake(run)
         await wake_owner(self._house, run)
-        return told
+
+    async def _end_batch(self, run: Run, pause: Pause, decision: Decision, sentence: str) -> None:
+        try:
+            await Cancels(self._house).cancel(run.id, sentence, decision)
+        except Conflict:
+            raise await self._too_late(run, pause) from None
 
     def _decided(
         self,
@@ -132,31 +152,29 @@ class Decisions:
         pause: Pause,
         action: PauseAction | None,
         inputs: Fields,
-        user_id: str,
+        sentence: str,
         comments: str | None,
-    ) -> tuple[Task, str]:
+    ) -> Task:
+        """The paused task as the decision leaves it."""
         before = next(task for task in seen.tasks if task.path == pause.path)
         program, node_id = seen.program.at(pause.path)
         handles = program.graph.handles(node_id)
         now = self._house.now()
-        because = f": {comments}" if comments else ""
-        told = f"{_verb(action)} by {user_id}{because}"
-        sentence = f"Node {pause.node_id!r} was {told}"
         if action is None:
-            return _failed(before, program.nodes[node_id], handles, comments or LATE).evolve(
-                end_time=now
-            ), sentence
+            failed = _failed(before, program.nodes[node_id], handles, comments or LATE)
+            return failed.evolve(end_time=now)
         if action is PauseAction.DECLINE and DECLINED not in handles:
-            return before.evolve(status=TaskStatus.CANCELED, error=sentence, end_time=now), sentence
+            return before.evolve(status=TaskStatus.CANCELED, error=sentence, end_time=now)
         outputs = dict(inputs) if action is PauseAction.OVERRIDE else {**pause.input_data, **inputs}
         _check_outputs(outputs)
         routes = frozenset({DECLINED}) if action is PauseAction.DECLINE else approved_routes(handles)
-        task = before.evolve(status=TaskStatus.COMPLETED, outputs=outputs, routes=routes, end_time=now)
-        return task, sentence
+        return before.evolve(status=TaskStatus.COMPLETED, outputs=outputs, routes=routes, end_time=now)
 
     async def _facts(self, run: Run, pause: Pause, decision: Decision) -> list[Fact]:
         answered = _closed(pause, decision)
-        told = [facts.of_pause(answered), facts.of_task(decision.task)]
+        told = [facts.of_pause(answered)]
+        if decision.task is not None:
+            told.append(facts.of_task(decision.task))
         if run.status is RunStatus.PAUSED:
             others = await self._house.database.read(
                 lambda connection: pauses.open_of_run(connection, run.id)

@@ -10,17 +10,18 @@ from rowel.core.outcomes import Fields
 from rowel.core.records import Dataset, Event, OutputFile, Pause, Version, Workflow
 from rowel.core.status import PauseAction
 from rowel.engine import reads
-from rowel.engine.batches import Batches
+from rowel.engine.batches import Batches, BatchWish
 from rowel.engine.cancels import Cancels
 from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.reruns import Order, Rerun, Reruns
 from rowel.engine.shelves import Shelves
+from rowel.engine.standings import Standing, standing_of
 from rowel.engine.starts import Starts
 from rowel.engine.timers import Timers
 from rowel.engine.views import RunView
-from rowel.engine.workflows import Keep
+from rowel.engine.workflows import KEEP, Keep
 from rowel.files.uploads import Upload
 from rowel.nodes.registry import Registry
 from rowel.store.runs import Filter
@@ -191,9 +192,41 @@ class Engine:
         """What such a rerun would run, and what it would reuse. Starts nothing."""
         return await self._reruns.plan(run_id, order)
 
-    async def start_batch(self, workflow_id: str, dataset_id: str, mini_batch_size: int = 10) -> RunView:
-        """Accept a batch: one run per row of a dataset, `mini_batch_size` of them in flight."""
-        return await self._batches.start(workflow_id, dataset_id, mini_batch_size)
+    async def start_batch(
+        self,
+        workflow_id: str,
+        dataset_id: str,
+        mini_batch_size: int = 10,
+        *,
+        column_map: Mapping[str, str] | None = None,
+        failure_threshold: Mapping[str, Any] | None = None,
+        canary: int | None = None,
+    ) -> RunView:
+        """Accept a batch: one run per row of a dataset, `mini_batch_size` of them in flight.
+
+        `column_map` is {field: column}, `failure_threshold` {count, percent, after}; `canary` rows are tried first.
+        """
+        wish = BatchWish(
+            window=mini_batch_size,
+            column_map=column_map or {},
+            threshold=failure_threshold,
+            canary=canary,
+        )
+        return await self._batches.start(workflow_id, dataset_id, wish)
+
+    async def get_batch(self, run_id: str) -> Standing:
+        """How a batch stands. Raises `NotFound`, also for a run that is no batch."""
+        return await standing_of(self._house, run_id)
+
+    async def adjust_batch(
+        self,
+        run_id: str,
+        *,
+        mini_batch_size: int | None = None,
+        failure_threshold: Mapping[str, Any] | Keep | None = KEEP,
+    ) -> Standing:
+        """Change how an open batch goes on. Raises `Conflict` where it has ended."""
+        return await self._batches.adjust(run_id, window=mini_batch_size, threshold=failure_threshold)
 
     async def decide(
         self,

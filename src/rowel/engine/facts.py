@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rowel.core.records import Batch, Pause, Run, Task
@@ -48,13 +49,14 @@ def of_pause(pause: Pause) -> Fact:
     return EventKind.PAUSE, body
 
 
-def of_batch(batch: Batch) -> Fact:
+def of_batch(batch: Batch, now: datetime) -> Fact:
     body = {
         "total": batch.total,
         "completed": batch.completed,
         "failed": batch.failed,
         "canceled": batch.canceled,
         "paused": batch.paused,
-        "started": batch.cursor,
+        "started": batch.begun,
+        "time": now.isoformat(),
     }
     return EventKind.BATCH, body

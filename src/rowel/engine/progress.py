@@ -9,7 +9,7 @@ from collections import deque
 from datetime import datetime
 from typing import NamedTuple
 
-from rowel.core.outcomes import Done, Expand, Failure, Fields, Outcome, Pause, Skip, StartChild
+from rowel.core.outcomes import Done, Expand, Failure, Fields, Outcome, Pause, Skip, StartChild, Usage
 from rowel.core.planner import Decisions, State
 from rowel.core.records import Pause as PauseRecord
 from rowel.core.records import PauseID, Run, Task
@@ -51,6 +51,8 @@ class Answer(NamedTuple):
     #: {node id: outputs} of the child run, and which of its nodes gives the result.
     child_outputs: Fields | None = None
     child_output_id: str | None = None
+    #: What the child run has spent.
+    child_usage: Usage | None = None
 
 
 class Progress:
@@ -63,6 +65,8 @@ class Progress:
         #: a body is for its container to say.
         self.failure: str | None = None
         self.refusal: str | None = None
+        #: What its attempts have spent, those of its child runs included.
+        self.usage = Usage()
         #: Nodes whose turn has come, nodes to be started once the group has landed, retries that wait for their time.
         self.ready: deque[Place] = deque()
         self.starting: list[Place] = []
@@ -85,7 +89,9 @@ class Progress:
 
     def collect(self) -> Changes:
         """Hand over everything that is to be written."""
-        changes = Changes(tasks=list(self._tasks.values()), pauses=self._pauses, facts=self._facts)
+        changes = Changes(
+            tasks=list(self._tasks.values()), pauses=self._pauses, facts=self._facts, usage=self.usage
+        )
         self._tasks, self._pauses, self._facts = {}, [], []
         return changes
 
@@ -168,6 +174,7 @@ class Progress:
 
     def spent(self, place: Place, context: Context) -> None:
         """Keep what an attempt logged and what it cost."""
+        self.usage += context.usage
         usage = context.usage if context.usage.requests or context.usage.input_tokens else None
         place.frame.tasks[place.node_id] = place.task.evolve(usage=usage, logs=tuple(context.logs))
 
@@ -363,6 +370,9 @@ class Progress:
             self._end_child(place, child, answer)
 
     def _end_child(self, place: Place, child: Run, answer: Answer) -> None:
+        if answer.child_usage is not None:
+            self.usage += answer.child_usage
+            place.frame.tasks[place.node_id] = place.task.evolve(usage=answer.child_usage)
         if child.status is RunStatus.COMPLETED:
             self.finish_iteration(place, answer.child_outputs or {}, answer.child_output_id)
         elif child.status is RunStatus.FAILED:

@@ -61,14 +61,23 @@ class Runner:
     """One run while it moves."""
 
     def __init__(
-        self, means: Means, run: Run, root: Frame, *, is_new: bool = False, fence: Fence | None = None
+        self,
+        means: Means,
+        run: Run,
+        root: Frame,
+        *,
+        is_new: bool = False,
+        fence: Fence | None = None,
+        cursor: int | None = None,
     ) -> None:
-        """`is_new`: the run has no row yet; the first group makes it, if the lane of `fence` is still ours."""
+        """`is_new`: the run has no row yet; the first group makes it, if the lane of `fence` is still ours. `cursor` is
+        that of the batch before this row."""
         self.run = run
         self.progress = Progress(run, root, means.services, means.clock)
         self._means = means
         self._is_new = is_new
         self._fence = fence
+        self._cursor = cursor
         #: Set once the run is in the store.
         self.kept = asyncio.Event()
         if not is_new:
@@ -247,7 +256,9 @@ class Runner:
             told.append(facts.of_run(run, rest.status, rest.message))
         changes = replace(changes, facts=told)
         is_row = run.row_index is not None
-        if not await self._means.journal.begin(run, changes, persistent=is_row, fence=self._fence):
+        if not await self._means.journal.begin(
+            run, changes, persistent=is_row, fence=self._fence, cursor=self._cursor
+        ):
             return False
         self._is_new = False
         self.kept.set()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rowel.core.errors import NotFound
+from rowel.core.outcomes import Usage
 from rowel.core.records import Batch, Pause, Run, RunID, Task, Version
 from rowel.core.status import RunStatus
 from rowel.engine import facts
@@ -20,7 +21,7 @@ from rowel.engine.progress import Answer
 from rowel.engine.reads import find_run
 from rowel.engine.restore import Restoration, first_reasons
 from rowel.engine.runner import Means, News, Runner
-from rowel.engine.views import outputs_of
+from rowel.engine.views import outputs_of, usage_of
 from rowel.store import lanes, pauses, runs, workflows
 from rowel.store.journal import Changes, Rest
 
@@ -126,6 +127,7 @@ class Takeovers:
         root = restoration.root()
         runner = Runner(self._means, run, root)
         runner.progress.failure, runner.progress.refusal = first_reasons(tasks)
+        runner.progress.usage = usage_of(tasks) or Usage()
         restoration.reopen(runner.progress, root)
         return runner
 
@@ -151,8 +153,14 @@ class Takeovers:
         version = workflows.get_version(connection, child.version_id)
         assert version is not None
         program = self._house.workflows.pin(version).program
-        outputs = outputs_of(runs.get_tasks(connection, child.id))
-        return Answer(path, child=child, child_outputs=outputs, child_output_id=program.graph.output_id)
+        tasks = runs.get_tasks(connection, child.id)
+        return Answer(
+            path,
+            child=child,
+            child_outputs=outputs_of(tasks),
+            child_output_id=program.graph.output_id,
+            child_usage=usage_of(tasks),
+        )
 
     async def tell_owner(self, run: Run) -> None:
         """A run that others wait for came to rest: wake its owner, or the batch that moves its owner."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rowel.core.outcomes import Fields
+from rowel.core.outcomes import Fields, Usage
 from rowel.core.records import Batch, Run, Task, Version
 from rowel.core.status import TaskStatus
 from rowel.engine.programs import Program
@@ -66,6 +66,12 @@ def outputs_of(tasks: Iterable[Task]) -> dict[str, Fields]:
         for task in tasks
         if task.parent_path is None and task.status is TaskStatus.COMPLETED
     }
+
+
+def usage_of(tasks: Iterable[Task]) -> Usage | None:
+    """What these tasks have spent in all; None where none of them called a model."""
+    spent = [task.usage for task in tasks if task.usage is not None]
+    return sum(spent, Usage()) if spent else None
 
 
 def _iteration(task: Task) -> int:

@@ -23,6 +23,21 @@ def after(connection: Connection, run_id: str, number: int, limit: int = 1000) -
     return [event for event in found if event.number > number]
 
 
+def latest(connection: Connection, run_id: str, groups: int) -> list[Event]:
+    """What the last `groups` groups told of the run, the newest event first."""
+    query = (
+        select(events.c.seq, events.c.body)
+        .where(events.c.run_id == run_id)
+        .order_by(events.c.seq.desc())
+        .limit(groups)
+    )
+    return [
+        event
+        for last, body in connection.execute(query)
+        for event in reversed(unpack(last, rows.from_text(body)))
+    ]
+
+
 def newest(connection: Connection, run_id: str) -> list[Event]:
     """What was told last of the run, as one group."""
     query = (

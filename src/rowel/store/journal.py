@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from rowel.core.outcomes import Usage
 from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Run, RunID, Task
+from rowel.core.signatures import signature_of
 from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
 from rowel.store import rows
 from rowel.store.dialect import Result
@@ -44,6 +46,8 @@ class Changes:
     tasks: Sequence[Task] = ()
     pauses: Sequence[Pause] = ()
     facts: Sequence[Fact] = ()
+    #: What the run has spent in all; a batch adds it up once its row has ended.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,8 @@ class Decision:
     inputs: Mapping[str, Any]
     comments: str | None
     time: datetime
-    task: Task
+    #: None where a batch waits for what becomes of its canary.
+    task: Task | None
 
 
 class Fence(NamedTuple):
@@ -112,8 +117,10 @@ class Journal:
         output_file: OutputFile | None = None,
         persistent: bool = False,
         fence: Fence | None = None,
+        cursor: int | None = None,
     ) -> bool:
-        """Make a run, with what is already known of its tasks. `fence` names the lane that begins it.
+        """Make a run, with what is already known of its tasks. Of a row, `fence` names the lane that begins it;
+        without one, `cursor` is that of its batch, if rows between are left out.
 
         False where its owner has ended meanwhile, or has this row's or this task's run already.
         """
@@ -130,13 +137,11 @@ class Journal:
             file = {**rows.output_file_values(output_file), "stamp": stamp}
             steps.append(self._sql.insert_output_file.bind(file))
         if run.row_index is not None and fence is None:
-            steps.append(
-                self._sql.claim_row.bind(
-                    {"owner_id": run.owner_id, "row_index": run.row_index, "run_id": run.id, "stamp": stamp}
-                )
-            )
+            place = {"row_index": run.row_index, "cursor": run.row_index if cursor is None else cursor}
+            own = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
+            steps.append(self._sql.claim_row.bind({**own, **place}))
         if run.status.is_final or run.status is RunStatus.PAUSED:
-            steps += self._tell_owner(run, run.status, stamp)
+            steps += self._tell_owner(run, run.status, stamp, run.message, changes.usage)
         is_accepted = self._has_workers and run.owner_id is None and run.has_work
         results = await self._writer.write(
             steps,
@@ -186,8 +191,29 @@ class Journal:
         row = await self._first_row(steps, [run_id], persistent=True)
         return None if row is None else row[0]
 
+    async def adjust(
+        self,
+        run_id: RunID,
+        facts: Sequence[Fact],
+        *,
+        window: int | None,
+        options: Mapping[str, Any] | None,
+    ) -> int | None:
+        """Change how an open batch goes on; None stays as it is. Return the newest event's number, or None where it
+        has ended."""
+        stamp = self._writer.next_stamp()
+        own = {"run_id": run_id, "events": len(facts), "stamp": stamp}
+        steps = [self._sql.signal.bind(own), *self._parts(run_id, stamp, Changes(facts=facts))]
+        if window is not None:
+            steps.append(self._sql.set_window.bind({**own, "window": window}))
+        if options is not None:
+            steps.append(self._sql.set_options.bind({**own, "options": rows.to_text(dict(options))}))
+        row = await self._first_row(steps, [run_id], persistent=False)
+        return None if row is None else row[0]
+
     async def rest(self, run: Run, changes: Changes, rest: Rest) -> int | None:
-        """Like `advance`, and the run comes to rest. None too where it was given work meanwhile."""
+        """Like `advance`, and the run comes to rest. None too where it was given work meanwhile. Rows that a FAILED
+        batch did not run count as CANCELED."""
         stamp = self._writer.next_stamp()
         values = _rest_values(run, rest, changes, stamp)
         return await self._rest(run, changes, rest, stamp, [self._sql.rest.bind(values)])
@@ -206,10 +232,12 @@ class Journal:
     async def _rest(
         self, run: Run, changes: Changes, rest: Rest, stamp: int, first: Sequence[Step]
     ) -> int | None:
+        is_early = rest.status is RunStatus.FAILED and run.output_file_id is not None
         steps = [
             *first,
             *self._parts(run.id, stamp, changes),
-            *self._tell_owner(run, rest.status, stamp),
+            *([self._sql.cancel_rows.bind({"run_id": run.id, "stamp": stamp})] if is_early else []),
+            *self._tell_owner(run, rest.status, stamp, rest.message, changes.usage),
         ]
         row = await self._first_row(steps, _concerned(run), persistent=True)
         return None if row is None else row[0]
@@ -217,22 +245,15 @@ class Journal:
     async def decide(self, run: Run, decision: Decision, facts: Sequence[Fact]) -> Answered | None:
         """Answer a pause. None where somebody was faster or the run has ended."""
         stamp = self._writer.next_stamp()
-        values = {
-            "pause_id": decision.pause_id,
-            "run_id": decision.run_id,
-            "resume_time": rows.to_number(decision.time),
-            "resume_user_id": rows.to_text(decision.user_id),
-            "resume_action": decision.action,
-            "resume_inputs": rows.to_text(decision.inputs),
-            "comments": rows.to_text(decision.comments),
-            "stamp": stamp,
-            "events": len(facts),
-        }
+        values = {**_decision_values(decision), "stamp": stamp, "events": len(facts)}
+        tasks = [] if decision.task is None else [decision.task]
         steps = [
             self._sql.answer_pause.bind(values),
             self._sql.resume.bind(values),
-            *self._parts(run.id, stamp, Changes(tasks=[decision.task], facts=facts)),
+            *self._parts(run.id, stamp, Changes(tasks=tasks, facts=facts)),
         ]
+        if decision.task is None:
+            steps.append(self._sql.release_canary.bind(values))
         if run.owner_id is not None:
             owner = {"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp}
             wake = self._sql.wake if run.row_index is None else self._sql.resume_batch
@@ -243,15 +264,27 @@ class Journal:
         return Answered(row[0], RunStatus(row[1])) if isinstance(row, tuple) else None
 
     async def cancel(
-        self, run: Run, owned: Sequence[Run], *, message: str, time: datetime, facts: Sequence[Fact]
+        self,
+        run: Run,
+        owned: Sequence[Run],
+        *,
+        message: str,
+        time: datetime,
+        facts: Sequence[Fact],
+        decision: Decision | None = None,
     ) -> int | None:
         """Cancel a run and the open runs it owns, all at once, and tell `facts` of each. None where it has ended
-        already."""
+        already; with a `decision` that refuses the rest of a batch, also where somebody was faster."""
         stamp = self._writer.next_stamp()
         steps: list[Step] = []
+        refusal = {} if decision is None else _decision_values(decision)
+        if decision is not None:
+            steps.append(self._sql.answer_pause.bind({**refusal, "stamp": stamp}))
+        first = self._sql.cancel if decision is None else self._sql.cancel_declined
         for one in (run, *owned):
-            guard = self._sql.cancel if one is run else self._sql.cancel_owned
+            guard = first if one is run else self._sql.cancel_owned
             values = {
+                **refusal,
                 "run_id": one.id,
                 "root_id": run.id,
                 "end_time": rows.to_number(time),
@@ -271,8 +304,9 @@ class Journal:
         if run.owner_id is not None:
             steps += self._wake_above({"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp})
         about = [*_concerned(run), *(one.id for one in owned)]
-        row = await self._first_row(steps, about, persistent=False)
-        return None if row is None else row[0]
+        results = await self._writer.write(steps, order=run.id, about=about)
+        row = results[0 if decision is None else 1]
+        return row[0] if isinstance(row, tuple) else None
 
     def _parts(self, run_id: RunID, stamp: int, changes: Changes) -> list[Step]:
         steps = [
@@ -287,7 +321,14 @@ class Journal:
             steps.append(self._sql.write_events.bind({"run_id": run_id, "body": body, "stamp": stamp}))
         return steps
 
-    def _tell_owner(self, run: Run, status: RunStatus, stamp: int) -> list[Step]:
+    def _tell_owner(
+        self,
+        run: Run,
+        status: RunStatus,
+        stamp: int,
+        message: str | None = None,
+        usage: Usage | None = None,
+    ) -> list[Step]:
         """A batch counts the ends of its rows; a run with a subworkflow node hears every change."""
         if run.owner_id is None:
             return []
@@ -297,7 +338,12 @@ class Journal:
         if not status.is_final:
             return []
         wake = self._sql.wake_resting_batch if self._has_workers else self._sql.wake_batch
-        return [self._sql.count_row[status].bind(values), wake.bind(values)]
+        steps = [self._sql.count_row[status].bind({**values, **_spent(usage)})]
+        if status is RunStatus.FAILED:
+            cause = {"signature": rows.to_text(signature_of(message)), "count": 1}
+            example = {"example_run_id": run.id, "example_row": run.row_index}
+            steps.append(self._sql.count_cause.bind({**values, **cause, **example}))
+        return [*steps, wake.bind(values)]
 
     def _wake_above(self, values: Mapping[str, Any]) -> list[Step]:
         """Give work to the runs above the owner, which a worker moves as one."""
@@ -321,6 +367,27 @@ def job_of(run: Run) -> Job:
 def _concerned(run: Run) -> list[str]:
     """The runs whose readers want to hear of this change. A batch tells of its rows itself, now and then."""
     return [run.id] if run.owner_id is None or run.row_index is not None else [run.id, run.owner_id]
+
+
+def _decision_values(decision: Decision) -> dict[str, Any]:
+    return {
+        "pause_id": decision.pause_id,
+        "run_id": decision.run_id,
+        "resume_time": rows.to_number(decision.time),
+        "resume_user_id": rows.to_text(decision.user_id),
+        "resume_action": decision.action,
+        "resume_inputs": rows.to_text(decision.inputs),
+        "comments": rows.to_text(decision.comments),
+    }
+
+
+def _spent(usage: Usage | None) -> dict[str, int]:
+    usage = usage or Usage()
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_nano": round((usage.cost_usd or 0.0) * 1e9),
+    }
 
 
 def _rest_values(run: Run, rest: Rest, changes: Changes, stamp: int) -> dict[str, Any]:

@@ -62,12 +62,13 @@ class LaneWrites:
         row = (await self._writer.write([step], order=run_id, persistent=True))[0]
         return Lane(run_id, lane, *row) if isinstance(row, tuple) else None
 
-    async def claim(self, lane: Lane, size: int, bound: int) -> Lane | None:
-        """Give the lane, which has come to its `start`, the next `size` rows before row `bound`.
+    async def claim(self, lane: Lane, first: int, size: int, bound: int) -> Lane | None:
+        """Give the lane, which has come to its `start`, the next `size` rows from row `first` on, before row `bound`.
+        Rows up to `first` that were not claimed are not to run.
 
         None where none is left, the lane has rows left, or isn't ours.
         """
-        values = {**_of(lane), "start": lane.start, "size": size, "bound": bound}
+        values = {**_of(lane), "start": lane.start, "first": first, "size": size, "bound": bound}
         steps = [self._claim.bind(values), self._advance.bind(values)]
         row = (await self._writer.write(steps, order=lane.run_id, persistent=True))[0]
         return lane._replace(start=row[0], stop=row[1]) if isinstance(row, tuple) else None
@@ -98,7 +99,7 @@ def _opening(dialect: Dialect) -> ClauseElement:
 def _claiming(*mine: ColumnElement[bool]) -> ClauseElement:
     """The batch's row is locked first, so that no two lanes get the same rows."""
     batch = (
-        select(batches.c.cursor)
+        select(func.greatest(batches.c.cursor, number("first")).label("cursor"))
         .where(batches.c.run_id == word("run_id"), batches.c.cursor < number("bound"))
         .with_for_update()
         .cte("batch")

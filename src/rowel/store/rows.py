@@ -323,16 +323,17 @@ def batch_values(batch: Batch) -> dict[str, Any]:
         "output_tokens": batch.output_tokens,
         "cost_nano": batch.cost_nano,
         "selection": to_text(batch.selection),
+        "canary": batch.canary,
     }
 
 
-def batch_from_row(row: Row, paused: int) -> Batch:
+def batch_from_row(row: Row) -> Batch:
+    """`paused` and `running` are counted in the same statement."""
     selection = from_text(row["selection"])
     return Batch(
         **{
             **{str(name): value for name, value in row.items()},
             "options": from_text(row["options"]),
             "selection": None if selection is None else tuple((first, last) for first, last in selection),
-            "paused": paused,
         }
     )

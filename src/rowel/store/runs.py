@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, literal_column, select, tuple_
 
 from rowel.core.records import Batch, Run, Task
 from rowel.core.status import RunStatus, RunType
@@ -94,25 +94,30 @@ def get_tasks_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, li
 
 
 def get_batch(connection: Connection, run_id: str) -> Batch | None:
-    row = connection.execute(select(batches).where(batches.c.run_id == run_id)).mappings().first()
-    return None if row is None else rows.batch_from_row(row, _count_paused(connection, run_id))
+    return get_batches(connection, [run_id]).get(run_id)
 
 
 def get_batches(connection: Connection, run_ids: Sequence[str]) -> dict[str, Batch]:
-    query = select(batches).where(batches.c.run_id.in_(run_ids))
-    return {
-        row["run_id"]: rows.batch_from_row(row, _count_paused(connection, row["run_id"]))
-        for row in connection.execute(query).mappings()
-    }
+    """The batches among these runs. All counts of one are those of one moment."""
+    counts = [_open_rows().label("paused"), _open_rows(is_paused=False).label("running")]
+    query = select(batches, *counts).where(batches.c.run_id.in_(run_ids))
+    found = [rows.batch_from_row(row) for row in connection.execute(query).mappings()]
+    return {batch.run_id: batch for batch in found}
 
 
-def _count_paused(connection: Connection, run_id: str) -> int:
-    query = select(func.count()).where(
-        runs.c.owner_id == run_id,
-        runs.c.end_time.is_(None),
-        runs.c.status == RunStatus.PAUSED.value,
+def _open_rows(*, is_paused: bool = True) -> ScalarSelect[int]:
+    """How many rows of a batch wait for a person, or how many move."""
+    is_waiting = runs.c.status == RunStatus.PAUSED.value
+    return (
+        select(func.count())
+        .where(
+            runs.c.owner_id == batches.c.run_id,
+            literal_column("owner_id IS NOT NULL"),
+            runs.c.end_time.is_(None),
+            is_waiting if is_paused else ~is_waiting,
+        )
+        .scalar_subquery()
     )
-    return connection.execute(query).scalar_one()
 
 
 def open_runs(connection: Connection) -> list[Run]:

@@ -261,6 +261,8 @@ batches = Table(
     Column("cost_nano", BigInteger, nullable=False, server_default="0"),
     #: The rows that run, as [[first, last], ...]; null: all.
     Column("selection", Text),
+    #: How many rows are tried first; null once somebody has approved the others, or where nobody is asked.
+    Column("canary", Integer),
 )
 
 #: Why rows of a batch failed, counted by what the messages have in common.

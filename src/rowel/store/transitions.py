@@ -30,7 +30,7 @@ from sqlalchemy.sql import ClauseElement
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.store.dialect import Dialect
 from rowel.store.statements import Statement, compile_statement
-from rowel.store.tables import batches, events, lanes, output_files, pauses, runs, tasks
+from rowel.store.tables import batches, causes, events, lanes, output_files, pauses, runs, tasks
 
 FINAL_RUN = [status.value for status in RunStatus if status.is_final]
 FINAL_TASK = [status.value for status in TaskStatus if status.is_final]
@@ -74,6 +74,11 @@ def _stamped(run_id: str = "run_id") -> Exists:
     """Whether this group's first statement landed on the run."""
     mine = runs.alias("mine")
     return exists(select(1).where(mine.c.id == word(run_id), mine.c.stamp == number("stamp")))
+
+
+def _answered() -> Exists:
+    """Whether this group has answered the pause."""
+    return exists(select(1).where(pauses.c.id == word("pause_id"), pauses.c.stamp == number("stamp")))
 
 
 def _owner_lives(*, lock: bool = True) -> Exists:
@@ -136,6 +141,7 @@ class Transitions:
         self._compile_pauses()
         self._compile_cancels()
         self._compile_batches()
+        self._compile_causes()
 
     def _compiled(self, statement: ClauseElement) -> Statement:
         return compile_statement(statement, self._dialect.sql)
@@ -172,6 +178,7 @@ class Transitions:
         self.advance = self._move(counted, *_mine())
         self.work_again = self._move({**counted, "status": word("status")}, *_mine())
         self.report = self._move(_moved(), runs.c.id == word("run_id"), _is_open())
+        self.signal = self._move({**_moved(), **_woken()}, runs.c.id == word("run_id"), _is_open())
         self.rest = self._rest()
         is_pending = runs.c.status == RunStatus.PENDING.value
         taken = {
@@ -257,11 +264,10 @@ class Transitions:
             .values({"is_open": 0, **{name: _typed(pauses, name) for name in answer}})
             .returning(pauses.c.id)
         )
-        answered = exists(select(1).where(pauses.c.id == word("pause_id"), pauses.c.stamp == number("stamp")))
         others = exists(select(1).where(pauses.c.run_id == word("run_id"), pauses.c.is_open == 1))
         self.resume = self._compiled(
             update(runs)
-            .where(runs.c.id == word("run_id"), _is_open(), answered)
+            .where(runs.c.id == word("run_id"), _is_open(), _answered())
             .values({**_moved(), **_woken(), **_running_again(~others)})
             .returning(runs.c.seq, runs.c.status)
         )
@@ -277,6 +283,7 @@ class Transitions:
         }
         this = (_locked(), _is_open())
         self.cancel = self._move(canceled, *this)
+        self.cancel_declined = self._move(canceled, *this, _answered())
         self.cancel_owned = self._move(canceled, *this, _stamped("root_id"))
         of_run = tasks.c.run_id == word("run_id")
         self.cancel_tasks = self._compiled(
@@ -295,13 +302,18 @@ class Transitions:
         self.insert_output_file = self._insert(output_files, _stamped())
         self.claim_row = self._compiled(
             update(batches)
-            .where(batches.c.run_id == word("owner_id"), batches.c.cursor == number("row_index"), _stamped())
+            .where(batches.c.run_id == word("owner_id"), batches.c.cursor == number("cursor"), _stamped())
             .values({"cursor": number("row_index") + 1})
         )
-        # A canceled batch has counted all its rows: those that were on their way into the store end uncounted.
+        # A batch that ended early has counted all its rows: those that were on their way into the store end uncounted.
         of_owner = (batches.c.run_id == word("owner_id"), _owner_lives(lock=False), _stamped())
+        spent = {
+            name: batches.c[name] + number(name) for name in ("input_tokens", "output_tokens", "cost_nano")
+        }
         self.count_row = {
-            status: self._compiled(update(batches).where(*of_owner).values({column.name: column + 1}))
+            status: self._compiled(
+                update(batches).where(*of_owner).values({column.name: column + 1, **spent})
+            )
             for status, column in (
                 (RunStatus.COMPLETED, batches.c.completed),
                 (RunStatus.FAILED, batches.c.failed),
@@ -313,6 +325,10 @@ class Transitions:
             .where(batches.c.run_id == word("run_id"), _stamped())
             .values({"canceled": batches.c.total - batches.c.completed - batches.c.failed})
         )
+        of_batch = (batches.c.run_id == word("run_id"), _stamped())
+        self.set_window = self._compiled(update(batches).where(*of_batch).values(window=number("window")))
+        self.set_options = self._compiled(update(batches).where(*of_batch).values(options=word("options")))
+        self.release_canary = self._compiled(update(batches).where(*of_batch).values(canary=None))
         settled = batches.c.completed + batches.c.failed + batches.c.canceled
         counted = select(1).where(batches.c.run_id == word("run_id"), settled == number("settled"))
         self.rest_batch = self._rest(exists(counted))
@@ -320,4 +336,17 @@ class Transitions:
             update(output_files)
             .where(output_files.c.id == word("file_id"), _stamped())
             .values({"is_ready": 1, "updated_at": number("end_time")})
+        )
+
+    def _compile_causes(self) -> None:
+        names = [column.name for column in causes.c]
+        values = [word("owner_id"), *(_typed(causes, name) for name in names if name != "run_id")]
+        source = select(*values).where(_owner_lives(lock=False), _stamped())
+        self.count_cause = self._compiled(
+            self._dialect.insert(causes)
+            .from_select(names, source)
+            .on_conflict_do_update(
+                index_elements=[column.name for column in causes.primary_key],
+                set_={"count": causes.c.count + 1},
+            )
         )

@@ -7,12 +7,12 @@ import asyncio
 from rowel.core.records import Batch
 from rowel.core.status import RunType
 from rowel.engine import facts
-from rowel.engine.batch import BatchJob, read_row
+from rowel.engine.batch import BatchJob
 from rowel.engine.cluster.source import Source
 from rowel.engine.house import House
 from rowel.engine.restore import new_frame
+from rowel.engine.rows import RowReader
 from rowel.engine.runner import Means, Runner
-from rowel.files.datasets import DatasetFormat
 from rowel.files.rows import Row
 from rowel.store import runs
 from rowel.store.journal import Fence
@@ -39,9 +39,7 @@ class Share:
         self._told_at = 0.0
         self._batch: Batch | None = None
         self._read_at = 0.0
-        program = job.pinned.program
-        self._schema = program.nodes[program.input_id].input_schema
-        self._is_text = DatasetFormat(job.dataset.format) is DatasetFormat.CSV
+        self._reader = RowReader(job.pinned.program, job.dataset, job.batch)
 
     @property
     def size(self) -> int:
@@ -54,9 +52,10 @@ class Share:
             self._row_s = max(seconds / rows, 1e-6)
 
     async def batch(self) -> Batch | None:
-        """The batch as it was a moment ago."""
+        """The batch as it was a moment ago; as it is where its failures are counted."""
         now = asyncio.get_running_loop().time()
-        if self._batch is None or now - self._read_at > KNOWN_FOR_S:
+        is_watched = self._batch is not None and self._batch.threshold is not None
+        if self._batch is None or is_watched or now - self._read_at > KNOWN_FOR_S:
             self._read_at, self._batch = now, await self._read()
         return self._batch
 
@@ -70,7 +69,7 @@ class Share:
         run = self.job.pinned.new_run(
             RunType.BATCH,
             self._house.now(),
-            initial_inputs={program.input_id: read_row(row.values, self._schema, is_text=self._is_text)},
+            initial_inputs={program.input_id: self._reader.fields(row)},
             parent_run_id=batch_id,
             owner_id=batch_id,
             row_index=row.index,
@@ -89,7 +88,7 @@ class Share:
         batch = await self._read()
         if batch is None:
             return
-        told = [facts.of_batch(batch)]
+        told = [facts.of_batch(batch, self._house.now())]
         seq = await self._house.journal.report(batch.run_id, told)
         if seq is not None:
             self._house.publish(batch.run_id, seq, told)

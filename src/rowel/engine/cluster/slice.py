@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rowel.core.batching import bound_of, next_row
 from rowel.core.records import Batch, Run, RunID
 from rowel.core.status import RunStatus
 from rowel.engine.cluster.dispatch import ClusterDispatch
@@ -62,16 +63,18 @@ class Slice:
         return self._is_stuck or _now() >= self._ends_at or self._dispatch.is_draining
 
     def _may_claim(self, batch: Batch) -> bool:
-        return self.lane.number < batch.window
+        return self.lane.number < batch.window and next_row(batch) is not None
 
     async def _claim(self, batch: Batch) -> bool:
         """Run the next rows. False where none are left."""
-        size, bound = self._share.size, bound_of(batch)
-        claimed = await self._share.source.claim(lambda: self._writes.claim(self.lane, size, bound))
+        first, bound = next_row(batch) or 0, bound_of(batch)
+        # Where failures are counted, no row is claimed that might then not begin.
+        size = self._share.size if batch.threshold is None else 1
+        claimed = await self._share.source.claim(lambda: self._writes.claim(self.lane, first, size, bound))
         if claimed is None:
             return False
         self.lane, rows = claimed
-        await self._run(rows, {})
+        await self._run([row for row in rows if row.index in batch.rows], {})
         return True
 
     async def _take_up(self) -> None:
@@ -81,7 +84,8 @@ class Slice:
         begun = await self._house.database.read(
             lambda connection: runs.rows_of(connection, lane.run_id, lane.start, lane.stop - lane.start)
         )
-        await self._run(rows, {run.row_index: run for run in begun})
+        mine = [row for row in rows if row.index in self._share.job.batch.rows]
+        await self._run(mine, {run.row_index: run for run in begun})
 
     async def _run(self, rows: Sequence[Row], begun: Mapping[int | None, Run]) -> None:
         start, count = _now(), 0
@@ -126,11 +130,6 @@ class Slice:
 
 def _has_job(connection: Connection, run: Run) -> bool:
     return queue.has_job(connection, run.id)
-
-
-def bound_of(batch: Batch) -> int:
-    """The row before which lanes may claim."""
-    return batch.total
 
 
 def _now() -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from rowel.core.records import Dataset
-from rowel.files.datasets import DatasetFormat, rows
+from rowel.engine.rows import FAR, rows_from
 from rowel.files.rows import Row
 from rowel.files.store import FileStore
 from rowel.store.lanes import Lane
@@ -38,9 +38,9 @@ class Source:
             await self._close()
 
     async def _read(self, start: int, stop: int) -> list[Row]:
-        if self._stream is None or start < self._next:
+        if self._stream is None or not self._next <= start <= self._next + FAR:
             await self._close()
-            self._stream, self._next = self._open(start), start
+            self._stream, self._next = rows_from(self._files, self._dataset, start), start
         found: list[Row] = []
         try:
             while self._next < stop and (row := await anext(self._stream, None)) is not None:
@@ -56,17 +56,3 @@ class Source:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.aclose()
-
-    async def _open(self, start: int) -> AsyncGenerator[Row, None]:
-        dataset = self._dataset
-        chunks: AsyncIterator[list[Row]] = rows(
-            self._files,
-            dataset.key,
-            DatasetFormat(dataset.format),
-            start=start,
-            offsets=dataset.offsets,
-            columns=dataset.columns,
-        )
-        async for chunk in chunks:
-            for row in chunk:
-                yield row

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from rowel.core.batching import Outlook, outlook, to_begin
 from rowel.core.records import Batch, Run
 from rowel.engine import facts
 from rowel.engine.batch import BatchJob, BatchMover
 from rowel.engine.cluster.lanes import Lanes
-from rowel.engine.cluster.slice import bound_of
 from rowel.engine.house import House
 from rowel.engine.runner import Means
 from rowel.store import lanes, runs
@@ -25,7 +25,7 @@ class Steward(BatchMover):
         self._lanes = lanes_of_process
 
     async def drive(self) -> Run:
-        """Open lanes while rows are left to begin; rest once every row has ended or waits for a person."""
+        """Open lanes while rows may begin; rest once no row moves."""
         while not self._is_over() and not self._is_draining:
             self._is_poked = False
             if not await self._look():
@@ -45,10 +45,10 @@ class Steward(BatchMover):
         if batch is None or not self._is_mine(seen):
             return False
         self.run, self._batch = self.run.evolve(signals=seen.signals, status=seen.status), batch
-        wanted = min(batch.window, MOST_LANES, bound_of(batch) - batch.cursor)
+        wanted = min(batch.window, MOST_LANES, to_begin(batch))
         if count < wanted:
             await self._lanes.open(self.run.id, wanted)
-        elif not count and batch.settled + batch.paused == batch.total:
+        elif not count and outlook(batch) is not Outlook.GOES_ON:
             await self._rest(batch)
             return True
         await self._leave(batch)
@@ -56,7 +56,7 @@ class Steward(BatchMover):
 
     async def _leave(self, batch: Batch) -> None:
         """The batch goes on without its steward, which may be called often and is no sign of trouble."""
-        told = [facts.of_batch(batch)]
+        told = [facts.of_batch(batch, self._house.now())]
         seq = await self._house.journal.advance(self.run, Changes(facts=told), has_progressed=True)
         if seq is not None:
             self._house.publish(self.run.id, seq, told)

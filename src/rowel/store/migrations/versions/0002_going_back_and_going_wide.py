@@ -33,6 +33,7 @@ def upgrade() -> None:
     for name in ("input_tokens", "output_tokens", "cost_nano"):
         op.add_column("batches", sa.Column(name, sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("batches", sa.Column("selection", sa.Text(), nullable=True))
+    op.add_column("batches", sa.Column("canary", sa.Integer(), nullable=True))
     op.create_table(
         "causes",
         sa.Column("run_id", sa.Text(), nullable=False),

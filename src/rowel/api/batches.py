@@ -1,0 +1,32 @@
+"""Batches on their way: how they stand, and changing how they go on."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from rowel.api.answers import answer
+from rowel.api.refusals import refusals
+from rowel.api.rendering import batch_response
+from rowel.api.routes import EngineOf, resource
+from rowel.api.schemas import BatchChangeRequest, BatchResponse
+from rowel.engine.workflows import KEEP
+
+router = resource("batches")
+
+
+@router.get("/run/{run_id}/batch/", response_model=BatchResponse)
+async def get_batch(run_id: str, engine: EngineOf) -> Response:
+    """How a batch stands: counts, rate, cost, and why rows failed. 404 for a run that is no batch."""
+    return answer(batch_response(await engine.get_batch(run_id)))
+
+
+@router.patch("/run/{run_id}/batch/", response_model=BatchResponse, responses=refusals(409))
+async def change_batch(run_id: str, body: BatchChangeRequest, engine: EngineOf) -> Response:
+    """Change how many rows may be in flight and how many may fail, while the batch goes on."""
+    threshold = KEEP if "failure_threshold" not in body.model_fields_set else None
+    standing = await engine.adjust_batch(
+        run_id,
+        mini_batch_size=body.mini_batch_size,
+        failure_threshold=body.failure_threshold.model_dump() if body.failure_threshold else threshold,
+    )
+    return answer(batch_response(standing))
