@@ -185,7 +185,8 @@ class BatchMover:
         """A batch that rested is RUNNING again once a row of it moves."""
         if self.run.status is not RunStatus.PAUSED:
             return
-        if await self._tell([facts.of_run(self.run, RunStatus.RUNNING)], RunStatus.RUNNING):
+        counts = facts.of_batch(self._batch, self._house.now())
+        if await self._tell([facts.of_run(self.run, RunStatus.RUNNING), counts], RunStatus.RUNNING):
             self.run = self.run.evolve(status=RunStatus.RUNNING)
 
     async def _tell(self, told: list[Fact], status: RunStatus | None = None) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: The most causes that are told, and the most groups of events that the rate is taken from.
 MOST_CAUSES = 100
 MOST_GROUPS = 200
+#: A batch that has never rested was told to be PENDING and RUNNING.
+FIRST_EVENTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +80,19 @@ def _read(connection: Connection, run_id: str) -> tuple[Run, Batch, list[Event],
 
 
 def _rate(run: Run, batch: Batch, told: Sequence[Event], now: datetime) -> float | None:
-    begin = Sample(run.start_time, 0)
     if run.end_time is not None:
-        return rows_per_s([begin], Sample(run.end_time, batch.completed + batch.failed))
+        return rows_per_s([Sample(run.start_time, 0)], Sample(run.end_time, batch.completed + batch.failed))
     if run.status is not RunStatus.RUNNING:
         return None
-    return rows_per_s(_samples(told) or [begin], Sample(now, batch.settled))
+    return rows_per_s(_samples(run, told), Sample(now, batch.settled))
 
 
-def _samples(told: Sequence[Event]) -> list[Sample]:
+def _samples(run: Run, told: Sequence[Event]) -> list[Sample]:
     """What batch events said since the batch last began to move; events and samples are the newest first."""
     samples = []
     for event in told:
+        if event.kind == EventKind.RUN and event.number <= FIRST_EVENTS:
+            samples.append(Sample(run.start_time, 0))
         if event.kind == EventKind.RUN:
             break
         if event.kind == EventKind.BATCH and "time" in event.body:

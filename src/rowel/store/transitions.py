@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     exists,
     literal_column,
+    null,
     select,
     update,
 )
@@ -328,7 +329,7 @@ class Transitions:
         of_batch = (batches.c.run_id == word("run_id"), _stamped())
         self.set_window = self._compiled(update(batches).where(*of_batch).values(window=number("window")))
         self.set_options = self._compiled(update(batches).where(*of_batch).values(options=word("options")))
-        self.release_canary = self._compiled(update(batches).where(*of_batch).values(canary=None))
+        self.release_canary = self._compiled(update(batches).where(*of_batch).values(canary=null()))
         settled = batches.c.completed + batches.c.failed + batches.c.canceled
         counted = select(1).where(batches.c.run_id == word("run_id"), settled == number("settled"))
         self.rest_batch = self._rest(exists(counted))
