@@ -84,7 +84,7 @@ async def test_an_id_that_names_nothing_is_404_on_every_route(api: Api, engine: 
         filled = path.split("{")[0] + bad + path.split("}", 1)[1]
         if "{" in filled:
             continue
-        what: dict[str, Any] = {"json": body_for(path)} if method in {"POST", "PUT"} else {}
+        what: dict[str, Any] = {"json": body_for(path)} if method in {"POST", "PUT", "PATCH"} else {}
         answer = await api.ask(method, filled, **what)
         assert answer.status_code == 404, (method, path, answer.status_code, answer.text[:200])
         assert answer.json()["detail"]

@@ -19,7 +19,8 @@ SHAPES = [
     schemas.RunResponse, schemas.TaskResponse, schemas.WorkflowResponse, schemas.WorkflowVersion,
     schemas.PauseHistory, schemas.PausedWorkflow, schemas.DatasetResponse, schemas.OutputFileResponse,
     schemas.FileResponse, schemas.TemplateResponse, schemas.OutputVariable, schemas.TaskUsage,
-    schemas.DefinitionProblem, schemas.RerunPlan, schemas.PlannedNode,
+    schemas.DefinitionProblem, schemas.RerunPlan, schemas.PlannedNode, schemas.BatchResponse,
+    schemas.FailureCause, schemas.Threshold,
 ]  # fmt: skip
 
 

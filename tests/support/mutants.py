@@ -192,8 +192,8 @@ MUTANTS = (
         "a row is counted twice",
         "D7",
         "store/transitions.py",
-        "update(batches).where(*of_owner).values({column.name: column + 1})",
-        "update(batches).where(*of_owner).values({column.name: column + 2})",
+        "values({column.name: column + 1, **spent})",
+        "values({column.name: column + 2, **spent})",
         "tests/store/test_journal.py::test_a_batch_counts_each_row_that_ended_once[sqlite-COMPLETED]",
     ),
     mutant(

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from rowel.client import operations, transport
+from rowel.client.batches import AsyncBatches
 from rowel.client.errors import ConnectionLost, NotFound, StillRunning
 from rowel.client.messages import Answer, Operation, Request
 from rowel.client.models import (
@@ -59,6 +60,7 @@ class AsyncClient:
         """`timeout` is how many seconds a call may go without a byte; `transport` is httpx's, for tests."""
         self.base_url = base_url.rstrip("/")
         self._http = httpx.AsyncClient(**_options(self.base_url, api_key, timeout), transport=transport)
+        self.batches = AsyncBatches(self)
         self.workflows = Workflows(self)
         self.datasets = Datasets(self)
         self.outputs = OutputFiles(self)
@@ -142,14 +144,33 @@ class AsyncClient:
             operations.plan_rerun(run_id, from_nodes=from_nodes, edits=edits, inputs=inputs, version=version)
         )
 
-    async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
-        """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
+    async def batch(
+        self,
+        workflow_id: str,
+        dataset: str | Path,
+        *,
+        mini_batch_size: int = 10,
+        column_map: Mapping[str, str] | None = None,
+        failure_threshold: Mapping[str, Any] | None = None,
+        canary: int | None = None,
+    ) -> LiveBatch:
+        """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
+
+        `column_map` is {field: column}. The batch ends FAILED past `failure_threshold` {count, percent, after}; it is
+        PAUSED after `canary` rows until somebody approves.
+        """
         file, dataset_id = Path(dataset), str(dataset)
         if file.suffix:
             dataset_id = (await self.datasets.create(file.stem, file)).id
-        return LiveBatch(
-            self, await self.call(operations.start_batch(workflow_id, dataset_id, mini_batch_size))
+        wish = operations.start_batch(
+            workflow_id,
+            dataset_id,
+            mini_batch_size,
+            column_map=column_map,
+            failure_threshold=failure_threshold,
+            canary=canary,
         )
+        return LiveBatch(self, await self.call(wish))
 
     async def decide(
         self,

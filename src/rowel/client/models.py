@@ -260,6 +260,10 @@ class Progress(Model):
     #: US dollars.
     cost: float | None = None
     causes: tuple[Cause, ...] = field(default=(), metadata=_as(_each(Cause.from_wire)))
+    #: The run's status, how many rows may be in flight, and {count, percent, after} that may fail.
+    status: Status | None = field(default=None, metadata=_as(Status))
+    mini_batch_size: int | None = None
+    failure_threshold: Fields | None = None
 
     @property
     def finished(self) -> int:

@@ -15,6 +15,7 @@ from rowel.client.models import (
     OutputFile,
     Pause,
     PausedWorkflow,
+    Progress,
     RerunPlan,
     Run,
     Version,
@@ -156,12 +157,40 @@ def start(workflow_id: str, inputs: Inputs | None, parent_run_id: str | None) ->
     )
 
 
-def start_batch(workflow_id: str, dataset_id: str, mini_batch_size: int) -> Operation[Run]:
-    body = {"dataset_id": dataset_id, "mini_batch_size": mini_batch_size}
+def start_batch(
+    workflow_id: str,
+    dataset_id: str,
+    mini_batch_size: int,
+    *,
+    column_map: Mapping[str, str] | None = None,
+    failure_threshold: Mapping[str, Any] | None = None,
+    canary: int | None = None,
+) -> Operation[Run]:
+    body = _without_none(
+        dataset_id=dataset_id,
+        mini_batch_size=mini_batch_size,
+        column_map=column_map,
+        failure_threshold=failure_threshold,
+        canary=canary,
+    )
     return Operation(
         request=Request(method="POST", path=path("wf", workflow_id, "start_batch_run"), body=body),
         read=one(Run),
     )
+
+
+def get_batch(run_id: str) -> Operation[Progress]:
+    return Operation(request=Request(method="GET", path=path("run", run_id, "batch")), read=one(Progress))
+
+
+def change_batch(
+    run_id: str, *, mini_batch_size: int | None, failure_threshold: Mapping[str, Any] | None
+) -> Operation[Progress]:
+    body = _without_none(mini_batch_size=mini_batch_size)
+    if failure_threshold is not None:
+        body["failure_threshold"] = failure_threshold or None
+    request = Request(method="PATCH", path=path("run", run_id, "batch"), body=body)
+    return Operation(request=request, read=one(Progress))
 
 
 def decide(

@@ -13,12 +13,13 @@ from rowel.client import models
 from rowel.client.errors import StillRunning
 from rowel.client.progress import outputs_of
 from rowel.core.status import PauseAction, RunStatus, RunType
+from rowel.embedded.batches import Batches
 from rowel.embedded.rendering import (
     dataset_of,
     pause_of,
     plan_of,
-    progress_of,
     run_of,
+    standing_of,
     version_of,
     workflow_of,
 )
@@ -70,6 +71,7 @@ class Rowel:
             http_allow=http_allow,
             role=Role.BOTH if is_postgres else Role.ALONE,
         )
+        self.batches = Batches(self._engine)
         self.workflows = Workflows(self._engine)
         self.datasets = Datasets(self._engine)
 
@@ -150,13 +152,33 @@ class Rowel:
             )
         )
 
-    async def batch(self, workflow_id: str, dataset: str | Path, *, mini_batch_size: int = 10) -> LiveBatch:
-        """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id."""
+    async def batch(
+        self,
+        workflow_id: str,
+        dataset: str | Path,
+        *,
+        mini_batch_size: int = 10,
+        column_map: Mapping[str, str] | None = None,
+        failure_threshold: Mapping[str, Any] | None = None,
+        canary: int | None = None,
+    ) -> LiveBatch:
+        """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
+
+        `column_map` is {field: column}. The batch ends FAILED past `failure_threshold` {count, percent, after}; it is
+        PAUSED after `canary` rows until somebody approves.
+        """
         path = Path(dataset)
         dataset_id = str(dataset)
         if path.suffix:
             dataset_id = (await self.datasets.create(path.stem, path)).id
-        seen = await self._engine.start_batch(workflow_id, dataset_id, mini_batch_size)
+        seen = await self._engine.start_batch(
+            workflow_id,
+            dataset_id,
+            mini_batch_size,
+            column_map=column_map,
+            failure_threshold=failure_threshold,
+            canary=canary,
+        )
         return LiveBatch(self._engine, run_of(seen, self._engine))
 
     def attach(self, run: models.Run) -> LiveBatch:
@@ -341,9 +363,8 @@ class LiveBatch(LiveRun):
         async for event in self._engine.events(self.id):
             if event.kind not in ("run", "batch"):
                 continue
-            seen = await self._engine.get_run(self.id)
-            if seen.batch is not None:
-                yield progress_of(seen.batch)
+            seen = await self._engine.get_batch(self.id)
+            yield standing_of(seen)
             if seen.run.status.is_final or seen.run.status is RunStatus.PAUSED:
                 return
 

@@ -10,6 +10,7 @@ from rowel.client.words import Action, Status
 from rowel.core import records
 from rowel.engine.engine import Engine
 from rowel.engine.reruns import Rerun
+from rowel.engine.standings import Standing
 from rowel.engine.views import RunView
 
 
@@ -121,15 +122,33 @@ def dataset_of(dataset: records.Dataset) -> models.Dataset:
     )
 
 
-def progress_of(batch: records.Batch) -> models.Progress:
+def standing_of(standing: Standing) -> models.Progress:
+    batch = standing.batch
     return models.Progress(
         total=batch.total,
-        queued=batch.total - batch.cursor,
-        running=max(0, batch.cursor - batch.settled - batch.paused),
+        queued=batch.queued,
+        running=batch.running,
         completed=batch.completed,
         failed=batch.failed,
         canceled=batch.canceled,
         paused=batch.paused,
+        rows_per_s=standing.rows_per_s,
+        eta_s=standing.eta_s,
+        tokens=standing.tokens,
+        cost=standing.cost_usd,
+        causes=tuple(_cause(cause) for cause in standing.causes),
+        status=Status(standing.run.status),
+        mini_batch_size=batch.window,
+        failure_threshold=None if batch.threshold is None else batch.threshold.write(),
+    )
+
+
+def _cause(cause: records.Cause) -> models.Cause:
+    return models.Cause(
+        signature=cause.signature,
+        count=cause.count,
+        example_run_id=cause.example_run_id,
+        example_row=cause.example_row,
     )
 
 

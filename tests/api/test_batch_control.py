@@ -1,0 +1,163 @@
+"""How batches stand and go on, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.workflows import ASKS, HALVES
+
+COUNTS = ("queued", "running", "completed", "failed", "canceled", "paused")
+
+
+async def started(
+    api: Api, definition: Any = HALVES, content: bytes = b"n\n1\n0\n2\n0\n4\n", **wish: Any
+) -> Any:
+    workflow = await api.create(definition)
+    dataset = await api.upload("rows.csv", content)
+    return await api.post(f"/wf/{workflow}/start_batch_run/", {"dataset_id": dataset["id"], **wish})
+
+
+async def standing(api: Api, batch: Any) -> Any:
+    found = await api.get(f"/run/{batch['id']}/batch/")
+    assert sum(found[name] for name in COUNTS) == found["total"]
+    return found
+
+
+async def test_a_batch_tells_how_it_stands(api: Api) -> None:
+    batch = await started(api, failure_threshold={"percent": 50, "after": 5}, mini_batch_size=2)
+    await api.wait_for(batch["id"])
+
+    found = await standing(api, batch)
+
+    assert (found["run_id"], found["status"]) == (batch["id"], "COMPLETED")
+    assert [found[name] for name in COUNTS] == [0, 0, 3, 2, 0, 0]
+    assert (found["tokens"], found["cost"], found["eta_s"]) == (0, 0.0, 0.0)
+    assert found["rows_per_s"] > 0
+    assert found["mini_batch_size"] == 2
+    assert found["failure_threshold"] == {"count": None, "percent": 50.0, "after": 5}
+    (cause,) = found["causes"]
+    assert (cause["count"], cause["example_row"]) == (2, 1)
+    assert cause["signature"].startswith("Node 'work' failed: ")
+    assert (await api.get(f"/run/{cause['example_run_id']}/"))["row_index"] == 1
+
+
+async def test_a_canary_is_approved_like_any_pause(api: Api) -> None:
+    batch = await started(api, canary=2)
+    await api.wait_for(batch["id"], "PAUSED")
+    (waiting,) = await api.get("/wf/paused_workflows/")
+    assert waiting["run"]["id"] == batch["id"]
+    assert waiting["current_pause"]["node_id"] == "batch"
+    assert (await standing(api, batch))["queued"] == 3
+
+    body = {"action": "APPROVE", "user_id": "ann", "inputs": {}, "comments": "fine"}
+    answer = await api.post(f"/wf/process_pause_action/{batch['id']}/", body, node_id="batch")
+
+    assert answer["message"] == "The rest of the batch was approved by ann: fine"
+    assert (await api.wait_for(batch["id"]))["message"] == "3 of 5 rows completed, 2 failed."
+    (pause,) = await api.get(f"/wf/pause_history/{batch['id']}/")
+    assert (pause["resume_action"], pause["resume_user_id"]) == ("APPROVE", "ann")
+    await api.post(f"/wf/process_pause_action/{batch['id']}/", body, status=409)
+
+
+async def test_a_declined_canary_ends_the_batch(api: Api) -> None:
+    batch = await started(api, canary=2)
+    await api.wait_for(batch["id"], "PAUSED")
+
+    body = {"action": "DECLINE", "user_id": "ann", "inputs": {}}
+    answer = await api.post(f"/wf/process_pause_action/{batch['id']}/", body)
+
+    assert (answer["status"], answer["percentage_complete"]) == ("CANCELED", 100.0)
+    assert [(await standing(api, batch))[name] for name in COUNTS] == [0, 0, 1, 1, 3, 0]
+
+
+async def test_a_batch_past_its_threshold_says_so(api: Api) -> None:
+    batch = await started(api, failure_threshold={"count": 0}, mini_batch_size=1)
+    end = await api.wait_for(batch["id"])
+
+    assert end["status"] == "FAILED"
+    assert end["message"] == "The batch was ended: more than 0 rows failed (1 of 2); 3 rows were not begun."
+    download = await api.ask("GET", f"/of/{batch['output_file_id']}/download/")
+    assert len(download.text.splitlines()) == 2
+
+
+async def test_columns_are_mapped_to_fields(api: Api) -> None:
+    batch = await started(api, content=b"number,n\n8,x\n", column_map={"n": "number"})
+
+    assert (await api.wait_for(batch["id"]))["message"] == "1 of 1 rows completed."
+
+
+async def test_a_batch_can_be_changed_while_it_is_open(api: Api) -> None:
+    batch = await started(api, canary=2, failure_threshold={"count": 1})
+    await api.wait_for(batch["id"], "PAUSED")
+    path = f"/run/{batch['id']}/batch/"
+
+    changed = (await api.ask("PATCH", path, json={"mini_batch_size": 7})).json()
+    assert (changed["mini_batch_size"], changed["failure_threshold"]["count"]) == (7, 1)
+    changed = (await api.ask("PATCH", path, json={"failure_threshold": {"percent": 12.5}})).json()
+    assert changed["failure_threshold"] == {"count": None, "percent": 12.5, "after": None}
+    changed = (await api.ask("PATCH", path, json={"failure_threshold": None})).json()
+    assert (changed["mini_batch_size"], changed["failure_threshold"]) == (7, None)
+    changed = (await api.ask("PATCH", path, json={})).json()
+    assert (changed["mini_batch_size"], changed["failure_threshold"]) == (7, None)
+    await api.post(f"/wf/cancel_workflow/{batch['id']}/")
+    answer = await api.ask("PATCH", path, json={"mini_batch_size": 2})
+    assert answer.status_code == 409
+    assert "CANCELED" in answer.json()["detail"]
+
+
+RUBBISH: list[dict[str, Any]] = [
+    {"mini_batch_size": 0}, {"mini_batch_size": "5"}, {"mini_batch_size": 10_001}, {"mini_batch_size": 1.5},
+    {"failure_threshold": {}}, {"failure_threshold": 5}, {"failure_threshold": {"after": 3}},
+    {"failure_threshold": {"count": -1}}, {"failure_threshold": {"count": 1.5}},
+    {"failure_threshold": {"count": True}}, {"failure_threshold": {"percent": 101}},
+    {"failure_threshold": {"percent": "5%"}}, {"failure_threshold": {"percent": 5, "after": 0}},
+    {"failure_threshold": {"count": 5, "after": 5}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH, ids=str)
+async def test_a_change_that_makes_no_sense_is_refused(api: Api, rubbish: Any) -> None:
+    batch = await started(api, ASKS, b"amount\n1\n")
+    await api.wait_for(batch["id"], "PAUSED")
+
+    answer = await api.ask("PATCH", f"/run/{batch['id']}/batch/", json=rubbish)
+
+    assert answer.status_code == 422, answer.text
+    found = await standing(api, batch)
+    assert (found["mini_batch_size"], found["failure_threshold"]) == (10, None)
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "status"),
+    [
+        *((one, 422) for one in RUBBISH),
+        ({"canary": 0}, 422),
+        ({"canary": "3"}, 422),
+        ({"column_map": {"n": 1}}, 422),
+        ({"column_map": ["n"]}, 422),
+        ({"column_map": {"n": "none"}}, 400),
+        ({"column_map": {"none": "n"}}, 400),
+    ],
+    ids=str,
+)
+async def test_a_wish_that_makes_no_sense_starts_nothing(api: Api, rubbish: Any, status: int) -> None:
+    workflow = await api.create(HALVES)
+    dataset = await api.upload("rows.csv", b"n\n1\n")
+
+    body = {"dataset_id": dataset["id"], **rubbish}
+    await api.post(f"/wf/{workflow}/start_batch_run/", body, status=status)
+
+    assert await api.count_runs(workflow) == 0
+
+
+async def test_a_run_that_is_no_batch_has_no_standing(api: Api) -> None:
+    workflow = await api.create(HALVES)
+    run = await api.post(f"/wf/{workflow}/runv2/", {"initial_inputs": {"input_node": {"n": 1}}})
+
+    answer = await api.get(f"/run/{run['id']}/batch/", status=404)
+    assert "is no batch" in answer["detail"]
+    assert (await api.ask("PATCH", f"/run/{run['id']}/batch/", json={})).status_code == 404
+    await api.get("/run/none/batch/", status=404)
