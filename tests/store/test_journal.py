@@ -421,3 +421,90 @@ async def test_a_group_with_one_task_that_cannot_be_kept_keeps_none_of_its_parts
         await ledger.journal.advance(run, Changes(tasks=[good, bad], facts=facts(1)))
     assert await ledger.tasks(run.id) == {}
     assert await ledger.run(run.id) == run
+
+
+async def test_a_row_moves_the_cursor_over_rows_that_are_left_out(ledger: Ledger) -> None:
+    batch = await ledger.batch(total=9)
+
+    async def begin(row: int, cursor: int) -> int:
+        run = make_run(owner_id=batch.id, row_index=row)
+        assert await ledger.journal.begin(run, Changes(), cursor=cursor)
+        return (await ledger.counts(batch.id)).cursor
+
+    assert await begin(3, 0) == 4
+    assert await begin(7, 4) == 8
+    # One that began before its turn leaves the cursor, so that those between are not forgotten.
+    assert await begin(5, 4) == 8
+    assert await begin(8, 5) == 8
+
+
+async def test_an_ended_batch_is_not_adjusted(ledger: Ledger) -> None:
+    batch = await ledger.batch()
+    assert await ledger.journal.adjust(batch.id, [], window=4, options={"x": 1}) is not None
+    assert (
+        await ledger.journal.rest(batch.evolve(signals=1), Changes(), rest(RunStatus.COMPLETED, 1))
+        is not None
+    )
+
+    assert await ledger.journal.adjust(batch.id, [], window=5, options={}) is None
+
+    counts = await ledger.counts(batch.id)
+    assert (counts.window, counts.options) == (4, {"x": 1})
+
+
+async def test_a_failed_batch_has_counted_the_rows_that_never_ran(ledger: Ledger) -> None:
+    batch = await ledger.batch(total=5)
+    assert await ledger.begin(owner_id=batch.id, row_index=0, status=RunStatus.COMPLETED)
+
+    assert await ledger.journal.rest(batch, Changes(), rest(RunStatus.FAILED)) is not None
+
+    counts = await ledger.counts(batch.id)
+    assert (counts.completed, counts.canceled, counts.settled) == (1, 4, 5)
+
+
+async def test_a_failure_after_the_end_of_its_batch_is_not_counted(ledger: Ledger) -> None:
+    batch = await ledger.batch(total=2)
+    row = await ledger.begin(owner_id=batch.id, row_index=0)
+    assert await ledger.journal.rest(batch, Changes(), rest(RunStatus.FAILED)) is not None
+
+    assert await ledger.journal.rest(row, Changes(), rest(RunStatus.FAILED, message="late")) is not None
+
+    assert (await ledger.counts(batch.id)).failed == 0
+    assert await ledger.causes(batch.id) == []
+
+
+@pytest.mark.parametrize("action", [PauseAction.APPROVE, PauseAction.DECLINE])
+async def test_a_pause_of_a_batch_is_answered_once(ledger: Ledger, action: PauseAction) -> None:
+    batch = await ledger.batch()
+    pause = make_pause(batch, "batch")
+    assert await ledger.journal.rest(batch, Changes(pauses=[pause]), rest(RunStatus.PAUSED)) is not None
+    answer = decision(pause, action=action, task=None)
+
+    async def decide() -> bool:
+        if action is PauseAction.APPROVE:
+            return await ledger.journal.decide(batch, answer, []) is not None
+        canceled = await ledger.journal.cancel(
+            batch, [], message="no", time=NOON, facts=facts(1), decision=answer
+        )
+        return canceled is not None
+
+    assert await decide()
+    assert not await decide()
+    (kept,) = await ledger.pauses(batch.id)
+    assert (kept.is_open, kept.resume_action) == (False, action)
+    ends = {PauseAction.APPROVE: RunStatus.RUNNING, PauseAction.DECLINE: RunStatus.CANCELED}
+    assert (await ledger.run(batch.id)).status is ends[action]
+
+
+async def test_who_declines_a_batch_too_late_cancels_nothing(ledger: Ledger) -> None:
+    batch = await ledger.batch()
+    pause = make_pause(batch, "batch")
+    assert await ledger.journal.rest(batch, Changes(pauses=[pause]), rest(RunStatus.PAUSED)) is not None
+    row = await ledger.begin(owner_id=batch.id, row_index=0)
+    assert await ledger.journal.decide(batch, decision(pause, task=None), []) is not None
+
+    late = decision(pause, action=PauseAction.DECLINE, task=None)
+    assert await ledger.journal.cancel(batch, [row], message="no", time=NOON, facts=[], decision=late) is None
+
+    assert (await ledger.run(row.id)).status is RunStatus.RUNNING
+    assert (await ledger.run(batch.id)).status is RunStatus.RUNNING

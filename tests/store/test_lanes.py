@@ -76,6 +76,20 @@ async def test_a_bound_before_the_end_holds_until_it_is_moved(writes: LaneWrites
     assert (more.start, more.stop) == (10, 40)
 
 
+async def test_rows_that_are_not_to_run_are_passed_over_but_none_twice(
+    ledger: Ledger, writes: LaneWrites, batch: Run
+) -> None:
+    lane = await taken(writes, batch.id)
+    claimed = await writes.claim(lane, 5, 100, first=40)
+    assert claimed is not None
+    assert (claimed.start, claimed.stop) == (40, 45)
+    assert (await ledger.counts(batch.id)).cursor == 45
+    # Who read the batch before says an older row.
+    more = await writes.claim(claimed._replace(start=45), 5, 48, first=7)
+    assert more is not None
+    assert (more.start, more.stop) == (45, 48)
+
+
 async def test_a_lane_with_rows_left_claims_no_more(writes: LaneWrites, batch: Run) -> None:
     lane = await taken(writes, batch.id)
     claimed = await writes.claim(lane, 30, 100)

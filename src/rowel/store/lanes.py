@@ -62,9 +62,9 @@ class LaneWrites:
         row = (await self._writer.write([step], order=run_id, persistent=True))[0]
         return Lane(run_id, lane, *row) if isinstance(row, tuple) else None
 
-    async def claim(self, lane: Lane, first: int, size: int, bound: int) -> Lane | None:
-        """Give the lane, which has come to its `start`, the next `size` rows from row `first` on, before row `bound`.
-        Rows up to `first` that were not claimed are not to run.
+    async def claim(self, lane: Lane, size: int, bound: int, *, first: int = 0) -> Lane | None:
+        """Give the lane, which has come to its `start`, the next `size` rows before row `bound`. Rows up to `first`
+        that were not claimed are passed over.
 
         None where none is left, the lane has rows left, or isn't ours.
         """

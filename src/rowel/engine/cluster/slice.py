@@ -70,7 +70,9 @@ class Slice:
         first, bound = next_row(batch) or 0, bound_of(batch)
         # Where failures are counted, no row is claimed that might then not begin.
         size = self._share.size if batch.threshold is None else 1
-        claimed = await self._share.source.claim(lambda: self._writes.claim(self.lane, first, size, bound))
+        claimed = await self._share.source.claim(
+            lambda: self._writes.claim(self.lane, size, bound, first=first)
+        )
         if claimed is None:
             return False
         self.lane, rows = claimed
