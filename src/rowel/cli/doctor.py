@@ -155,7 +155,10 @@ def check_sandbox(_: Settings) -> Iterator[Finding]:
         if told == "works":
             yield Finding(f"sandbox {name}", Level.OK, "works")
         else:
-            remedy = "Python nodes that need it are refused; everyday Python runs in monty."
+            remedy = (
+                "Python nodes that need it are refused; everyday Python runs in monty. What it needs in a container "
+                "and under systemd is said in docs/operations.md, Deploy."
+            )
             yield Finding(f"sandbox {name}", Level.WARNING, told, remedy)
 
 
