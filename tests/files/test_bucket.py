@@ -124,6 +124,8 @@ async def test_trouble_is_said_once_and_passes_by_itself(
                 await store.open("datasets/a.csv")
             with pytest.raises(Unavailable, match="can't be kept"):
                 await store.write("datasets/b.csv", stream(b"b"))
+            with pytest.raises(Unavailable, match="can't be read"):
+                list(store.list("datasets"))
             with pytest.raises(Unavailable, match="can't be deleted"):
                 await store.delete("datasets/a.csv")
         s3.trouble = None
@@ -205,3 +207,13 @@ async def test_a_node_may_try_again_to_read_or_keep_a_file(store: FileStore, s3:
         with pytest.raises(NodeFailed) as failed:
             await attempt
         assert failed.value.retryable
+
+
+async def test_more_files_than_one_answer_names_are_all_listed(
+    in_bucket: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "LISTED", 2)
+    keys = [f"outputs/{n}.jsonl" for n in range(5)]
+    for key in keys:
+        await in_bucket.write(key, stream(b"x"))
+    assert [stored.key for stored in in_bucket.list("outputs")] == keys

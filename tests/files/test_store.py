@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,22 @@ async def test_an_opened_file_has_its_first_part_read(store: FileStore) -> None:
     assert await gathered(await store.open("outputs/empty.jsonl")) == b""
     with pytest.raises(NotFound):
         await store.open("outputs/none.jsonl")
+
+
+async def test_files_are_listed_by_folder_with_size_and_time(store: FileStore) -> None:
+    begun = datetime.now(UTC).replace(microsecond=0)
+    assert list(store.list("uploads")) == []
+    for key in ("uploads/1/a.txt", "uploads/2/b.txt", "datasets/c.csv"):
+        await store.write(key, stream(b"xyz"))
+    found = {stored.key: stored for stored in store.list("uploads")}
+    assert sorted(found) == ["uploads/1/a.txt", "uploads/2/b.txt"]
+    assert {stored.size for stored in found.values()} == {3}
+    assert all(begun <= stored.written_at <= datetime.now(UTC) for stored in found.values())
+
+
+async def test_what_is_no_file_of_ours_is_not_listed(directory: FileStore, root: Path) -> None:
+    await directory.write("outputs/a.jsonl", stream(b"x"))
+    (root / "outputs" / ".half.part").touch()
+    (root / "outputs" / "my notes.txt").touch()
+    (root / "outputs" / "link.jsonl").symlink_to(root / "outputs" / "a.jsonl")
+    assert [stored.key for stored in directory.list("outputs")] == ["outputs/a.jsonl"]

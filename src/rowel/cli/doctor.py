@@ -128,7 +128,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
 
 
 def check_files(settings: Settings) -> Iterator[Finding]:
-    """A bucket keeps, gives and deletes files."""
+    """A bucket keeps, gives, lists and deletes files."""
     if settings.files_url is None:
         return
     import asyncio
@@ -142,7 +142,7 @@ def check_files(settings: Settings) -> Iterator[Finding]:
     except Invalid as error:
         problem = error.message
     if problem is None:
-        yield Finding("files", Level.OK, f"{settings.files_url} keeps, gives and deletes files")
+        yield Finding("files", Level.OK, f"{settings.files_url} keeps, gives, lists and deletes files")
     else:
         yield Finding("files", Level.PROBLEM, problem, REACH_FILES)
 

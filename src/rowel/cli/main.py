@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowel.cli import batches, doctor, outputs, reruns, runs, serve, workflows
+from rowel.cli import backups, batches, doctor, outputs, reruns, runs, serve, workflows
 from rowel.cli.drill.command import drill
 
 EPILOG = (
@@ -36,6 +36,8 @@ app.command("approve")(runs.approve)
 app.command("decline")(runs.decline)
 app.command("override")(runs.override)
 app.command("cancel")(runs.cancel)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.command("doctor")(doctor.doctor)
 app.command("drill")(drill)
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from rowel.core.errors import Conflict
 
+#: What a restore keeps in the directory until all of it is there.
+RESTORING = ".restoring"
+
 
 class DataDirectoryLock:
     """Held while an engine works on a data directory; the system lets go of it when the process ends, however."""
@@ -19,7 +22,18 @@ class DataDirectoryLock:
         self._descriptor: int | None = None
 
     def acquire(self, url: str | None) -> None:
-        """Take the lock and write who holds it. Raises `Conflict` naming the holder's pid and URL."""
+        """Take the lock and write who holds it. Raises `Conflict` naming the holder's pid and URL, or a restore that
+        was not finished."""
+        self.hold(url)
+        if (self._path.parent / RESTORING).exists():
+            self.release()
+            raise Conflict(
+                f"A restore into {self._path.parent} was not finished; run it again.",
+                "data_directory_not_whole",
+            )
+
+    def hold(self, url: str | None) -> None:
+        """The same for whoever brings the directory about."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

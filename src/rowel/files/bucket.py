@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rowel.core.errors import Invalid, Unavailable
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 PART = 8 * 1024 * 1024
 PARALLEL = 2
 READ = 4 * 1024 * 1024
+#: Files that are listed by one request.
+LISTED = 1000
 #: A bucket that doesn't answer is given up after these; whoever waits for it asks again.
 PATIENCE = {
     "max_retries": 4,
@@ -98,6 +100,20 @@ class Bucket:
         except FileNotFoundError:
             log.debug("%s was gone already", key)
         self._note_recovery()
+
+    def list(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
+        import obstore
+
+        with self._asking(cannot_read):
+            chunks = iter(obstore.list(self._store, folder, chunk_size=LISTED))
+        while True:
+            with self._asking(cannot_read):
+                chunk = next(chunks, ())
+            if not chunk:
+                return
+            self._note_recovery()
+            for found in chunk:
+                yield found["path"], found["size"], found["last_modified"]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -64,6 +66,16 @@ class Directory:
         if (path := self.place(key)).is_file():
             await _on_disk(cannot_delete, remove_file, path)
 
+    def list(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
+        try:
+            for entry in _files_below(self._root / folder):
+                with suppress(FileNotFoundError):
+                    found = entry.stat(follow_symlinks=False)
+                    key = Path(entry.path).relative_to(self._root).as_posix()
+                    yield key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
+        except OSError as error:
+            raise cannot_read(error.strerror or type(error).__name__) from error
+
     def path(self, key: str) -> Path:
         """Where the file lies. Raises `NotFound`."""
         return self.place(self._find(key))
@@ -87,6 +99,19 @@ class Directory:
 
             self._made = LocalStore(self._root, mkdir=True)
         return self._made
+
+
+def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield entry
 
 
 async def _on_disk(

@@ -8,17 +8,20 @@ import uuid_utils
 
 from rowel.core.errors import NotFound, RowelError, Unavailable
 from rowel.files.store import FileStore
+from rowel.files.threads import in_thread
 
 _CONTENT = b"This file may be deleted: rowel doctor looked whether it could be kept.\n"
 
 
 async def probe(store: FileStore) -> str | None:
-    """Keep, read and delete a small file. Return what doesn't work as a sentence, or None."""
+    """Keep, read, list and delete a small file. Return what doesn't work as a sentence, or None."""
     key = f"probes/{uuid_utils.uuid7()}.txt"
     try:
         await store.write(key, _once(_CONTENT))
         if await store.read(key) != _CONTENT:
             return "What was kept does not come back."
+        if key not in [found.key for found in await in_thread(list, store.list("probes"))]:
+            return "A file that was kept is not listed."
         await store.delete(key)
         return await _look_for_nothing(store, key)
     except RowelError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -18,6 +20,15 @@ from rowel.files.refusals import missing
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,255}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,254})+")
 #: Bytes that are collected before they go to the disk or over the network.
 PART = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that is there: its key, its size in bytes, and when it was written."""
+
+    key: str
+    size: int
+    written_at: datetime
 
 
 class Place(Protocol):
@@ -35,6 +46,8 @@ class Place(Protocol):
     async def size(self, key: str) -> int: ...
 
     async def delete(self, key: str) -> None: ...
+
+    def list(self, folder: str) -> Iterator[tuple[str, int, datetime]]: ...
 
 
 class FileStore:
@@ -87,6 +100,12 @@ class FileStore:
     async def delete(self, key: str) -> None:
         """Remove the file; one that is gone already is no error. Raises `Unavailable`."""
         await self._place.delete(_checked(key))
+
+    def list(self, folder: str) -> Iterator[Stored]:
+        """The files below a folder (such as `outputs`), in no order, read by blocking calls. Raises `Unavailable`."""
+        for key, size, written_at in self._place.list(folder):
+            if _KEY.fullmatch(key):
+                yield Stored(key, size, written_at)
 
     def local_path(self, key: str) -> Path | None:
         """Where the file lies on this machine; None where files lie elsewhere. Raises `NotFound`."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -15,6 +15,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from rowel.core.errors import Conflict, Unavailable
 from rowel.store.dialect import dialect_of
 from rowel.store.writer import Writer
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 T = TypeVar("T")
 
@@ -70,11 +73,9 @@ class Database:
         Raises `Conflict` where they are at a revision that this version doesn't know.
         """
         from alembic import command
-        from alembic.config import Config
         from alembic.util import CommandError
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config = _migrations()
         with self.dialect.migration(self.engine) as connection:
             config.attributes["connection"] = connection
             try:
@@ -88,13 +89,10 @@ class Database:
 
     def is_migrated(self) -> bool:
         """Whether the tables are at this version's newest revision. Raises the driver's error."""
-        from alembic.config import Config
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        heads = set(ScriptDirectory.from_config(config).get_heads())
+        heads = set(ScriptDirectory.from_config(_migrations()).get_heads())
         return self.read_now(
             lambda connection: set(MigrationContext.configure(connection).get_current_heads()) == heads
         )
@@ -110,3 +108,18 @@ class Database:
         self.engine.dispose()
         if self._held is not None:
             self._held.close()
+
+
+def revisions() -> set[str]:
+    """The revisions of the tables that this version knows."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions()}
+
+
+def _migrations() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
