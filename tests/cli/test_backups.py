@@ -43,7 +43,7 @@ def test_the_directory_of_a_running_server_is_refused_with_its_url(
     rowel("backup", str(tmp_path / "b.tar"), "--data", str(server.data))
     ended = rowel("restore", str(tmp_path / "b.tar"), "--data", str(server.data))
     assert ended.code == 2
-    assert f"is in use by Rowel process" in ended.err
+    assert "is in use by Rowel process" in ended.err
     assert server.url in ended.err
 
 

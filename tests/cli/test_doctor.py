@@ -171,7 +171,13 @@ def test_a_bucket_is_tried_and_left_as_it_was(examined: Any, bucket: Bucket) -> 
 
 @pytest.mark.parametrize(
     ("refused", "sentence"),
-    [(0, "does not let Rowel in"), (2, "can't be read"), (3, "can't be read"), (4, "can't be deleted"), (5, "the right to list")],
+    [
+        (0, "does not let Rowel in"),
+        (2, "can't be read"),
+        (3, "can't be read"),
+        (4, "can't be deleted"),
+        (5, "the right to list"),
+    ],
 )
 def test_a_bucket_that_refuses_something_is_a_problem_with_a_remedy(
     examined: Any, bucket: Bucket, refused: int, sentence: str

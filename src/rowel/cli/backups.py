@@ -36,13 +36,12 @@ def backup(
 
     Everything that was acknowledged when it began is in it. The file is there at once, or not at all.
     """
-    from datetime import UTC, datetime
-
     settings = _settings(data)
     with _told_plainly():
         from rowel.engine.backup.take import take_backup
+        from rowel.engine.clock import SystemClock
 
-        taken = take_backup(settings.data, target, _files(settings), datetime.now(UTC))  # noqa: TID251  # the moment of the backup
+        taken = take_backup(settings.data, target, _files(settings), SystemClock().now())
     _show(f"{target} holds", taken, as_json)
 
 

@@ -39,6 +39,10 @@ def names_in(target):
         return tar.getnames()
 
 
+def by_hand(place, *words):
+    return subprocess.run(words, cwd=place, check=True, capture_output=True, text=True).stdout
+
+
 async def ran_batch(engine, count=3):
     dataset = await upload(engine, "n\n" + "".join(f"{n}\n" for n in range(count)))
     batch = await engine.start_batch(await save(engine, ECHO), dataset.id, 10)
@@ -86,12 +90,8 @@ async def test_a_backup_can_be_looked_into_without_rowel(engine, house, target, 
     back_up(house, target)
     place = tmp_path / "by-hand"
     place.mkdir()
-    subprocess.run(["tar", "xf", target], cwd=place, check=True)
-    checked = subprocess.run(
-        ["sha256sum", "-c", "SHA256SUMS"], cwd=place, check=True, capture_output=True, text=True
-    )
-
-    assert len(checked.stdout.splitlines()) == 4
+    assert by_hand(place, "tar", "xf", target) == ""
+    assert by_hand(place, "sha256sum", "-c", "SHA256SUMS").count(": OK\n") == 4
     assert json.loads((place / "backup.json").read_text())["runs"] == 4
     database = sqlite3.connect(place / "rowel.db")
     assert database.execute("SELECT count(*) FROM runs").fetchone() == (4,)
@@ -109,9 +109,7 @@ async def test_files_in_a_bucket_are_in_the_backup(house, bucket, target, tmp_pa
     await other.close()
 
 
-async def test_what_is_deleted_meanwhile_is_not_in_the_backup(
-    engine, house, target, tmp_path, monkeypatch
-):
+async def test_what_is_deleted_meanwhile_is_not_in_the_backup(engine, house, target, tmp_path, monkeypatch):
     gone, stays = [await upload(engine, "n\n1\n") for _ in range(2)]
     batch = await ran_batch(engine)
     add_files = take._add_files
@@ -150,7 +148,9 @@ async def test_a_file_that_vanishes_after_it_was_listed_is_no_trouble(engine, ho
     assert back_up(house, target).files == 0
 
 
-async def test_files_that_are_looked_for_in_the_wrong_place_are_not_forgotten(engine, house, target, tmp_path):
+async def test_files_that_are_looked_for_in_the_wrong_place_are_not_forgotten(
+    engine, house, target, tmp_path
+):
     dataset = await upload(engine, "n\n1\n")
     with pytest.raises(Unavailable, match=f"1 files .*{dataset.key}.* Is ROWEL_FILES_URL set"):
         take_backup(house.data, target, FileStore(str(tmp_path / "elsewhere")), house.clock.now())
