@@ -176,6 +176,19 @@ def test_a_failed_node_that_others_need_too_runs():
     assert fates(plan_rerun(forked, before, wish(edits="c"))) == {"a": REUSE, "b": RUN, "c": EDIT, "d": RUN}
 
 
+def test_what_a_chosen_node_needs_runs_though_only_edited_ones_lie_behind_that():
+    joined = graph("a>c b>c c>d d>e")
+    before = past(task("a"), task("b", FAILED), status=RunStatus.FAILED)
+
+    assert fates(plan_rerun(joined, before, wish("c", edits="d"))) == {
+        "a": REUSE,
+        "b": RUN,
+        "c": RUN,
+        "d": EDIT,
+        "e": RUN,
+    }
+
+
 def test_a_reused_router_keeps_the_route_it_took():
     before = past(task("r", routes=frozenset({"yes"})), task("x"), never_began("y"), task("end"))
 
@@ -290,6 +303,13 @@ def test_a_node_before_a_given_one_may_be_chosen_or_edited():
 
     assert fates(plan_rerun(CHAIN, before, wish("b"))) == {"a": RUN, "b": RUN, "c": RUN, "d": RUN}
     assert fates(plan_rerun(CHAIN, before, wish(edits="b"))) == {"b": EDIT, "c": RUN, "d": RUN}
+
+
+def test_what_a_chosen_node_needs_ends_at_what_was_given():
+    nodes = graph("a>b b>c c>d d>e b>e")
+    before = partial("e", given_task("b"), given_task("d"), task("e"))
+
+    assert fates(plan_rerun(nodes, before, wish("d"))) == {"b": REUSE, "c": RUN, "d": RUN, "e": RUN}
 
 
 def test_nodes_that_a_partial_run_was_not_of_are_refused():

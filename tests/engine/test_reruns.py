@@ -436,6 +436,16 @@ async def test_a_value_of_another_type_is_another_config(engine, stage):
     assert fates(await engine.plan_rerun(old.run.id, Order(version="latest")))["a"] is Fate.RUN
 
 
+async def test_keys_in_another_order_are_no_other_config(engine, stage):
+    old = await started_and_rested(engine, flow("start>a a>b", a=work(gives={"x": 1, "y": 2})))
+    changed = flow("start>a a>b", a=work(gives={"y": 2, "x": 1}), b=work(gives={"x": 1}))
+    await change(engine, old.run.workflow_id, changed)
+
+    plan = await engine.plan_rerun(old.run.id, Order(version="latest"))
+
+    assert fates(plan) == {"start": Fate.REUSE, "a": Fate.REUSE, "b": Fate.RUN}
+
+
 async def test_a_node_under_another_title_is_received_anew_and_not_run(engine, stage):
     old = await started_and_rested(engine, flow("start>a a>b"))
     await change(engine, old.run.workflow_id, flow("start>a a>b", a={"title": "First", **work()}))
@@ -466,6 +476,7 @@ async def test_given_outputs_fire_what_they_would_in_the_version_that_runs(engin
 
     assert new.run.status is RunStatus.COMPLETED
     assert new.outputs["a"] == {"x": 1}
+    assert (statuses(new)["b"], stage.count("b")) == (TaskStatus.CANCELED, 0)
 
 
 async def test_a_partial_run_of_a_node_that_is_gone_can_not_be_repeated(engine):
@@ -596,7 +607,7 @@ async def test_nothing_new_starts_of_a_deleted_workflow(engine, version):
     old = await started_and_rested(engine, CHAIN)
     await engine.delete_workflow(old.run.workflow_id)
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="was deleted"):
         await engine.rerun(old.run.id, Order(version=version))
 
 

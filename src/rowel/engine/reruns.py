@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowel.core.errors import Conflict, Invalid
+from rowel.core.errors import Conflict, Invalid, NotFound
 from rowel.core.outcomes import Fields
 from rowel.core.records import Run, Task
 from rowel.core.rerun import Fate, Past, Plan, Wish, plan_rerun
@@ -95,7 +95,12 @@ class Reruns:
     async def _pinned(self, old: RunView, version: int | str, *, is_only_asked: bool) -> Pinned:
         """Raises `NotFound` for an unknown version, and where the workflow was deleted: nothing new starts of it."""
         workflows, workflow_id = self._house.workflows, old.run.workflow_id
-        await workflows.get(workflow_id)
+        try:
+            await workflows.get(workflow_id)
+        except NotFound:
+            raise NotFound(
+                f"The workflow of run {old.run.id} was deleted: nothing new starts of it."
+            ) from None
         if version == "same":
             return Pinned(old.version, old.program)
         if version == "latest":
