@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -49,7 +49,7 @@ class Graph:
         """The handles by which links leave this node."""
         return frozenset(edge.handle for edge in self.outgoing[self.index[node_id]])
 
-    def ancestors(self, node_id: str, stop_at: frozenset[str] = frozenset()) -> frozenset[str]:
+    def ancestors(self, node_id: str, stop_at: Set[str] = frozenset()) -> frozenset[str]:
         """Every node that `node_id` depends on. Nodes of `stop_at` are included, what lies behind them is not."""
         return self._reach(node_id, self.incoming, stop_at)
 
@@ -57,9 +57,7 @@ class Graph:
         """Every node that depends on `node_id`."""
         return self._reach(node_id, self.outgoing, frozenset())
 
-    def _reach(
-        self, node_id: str, edges: tuple[tuple[Edge, ...], ...], stop_at: frozenset[str]
-    ) -> frozenset[str]:
+    def _reach(self, node_id: str, edges: tuple[tuple[Edge, ...], ...], stop_at: Set[str]) -> frozenset[str]:
         found: set[int] = set()
         queue = deque([self.index[node_id]])
         while queue:

@@ -131,7 +131,7 @@ class _Draft:
         self._is_whole = is_whole
         self._given = self._find_given()
         self._must = self._find_must()
-        self._scope = self._universe if past.scope is None else self._begun(past.scope)
+        self._scope = set(self._universe if past.scope is None else self._begun(past.scope))
         self._idle: frozenset[str] = frozenset()
         self._steps: dict[str, Step] = {}
 
@@ -149,8 +149,9 @@ class _Draft:
             lacking = self._lacking()
             if not lacking:
                 return Plan(tuple(self._steps.values()))
-            for node_id in lacking - self._scope:
-                self._scope |= {node_id} | self._graph.ancestors(node_id, stop_at=self._scope)
+            for node_id in lacking:
+                if node_id not in self._scope:
+                    self._scope.update({node_id}, self._graph.ancestors(node_id, stop_at=self._scope))
 
     def _find_given(self) -> frozenset[str]:
         """What a partial run was given."""
@@ -268,10 +269,10 @@ class _Draft:
                 routes = self._past.tasks[source].routes
         return routes is not None and handle not in routes
 
-    def _lacking(self) -> frozenset[str]:
+    def _lacking(self) -> set[str]:
         """Nodes before running ones that a partial run did not have."""
         running = (number for number, spec in enumerate(self._graph.specs) if self._runs(spec.id))
-        return frozenset(source for number in running for source, _ in self._sources(number)) - self._scope
+        return {source for number in running for source, _ in self._sources(number)} - self._scope
 
     def _runs(self, node_id: str) -> bool:
         return node_id in self._steps and self._steps[node_id].fate is Fate.RUN
