@@ -94,6 +94,8 @@ def body_for(path: str) -> Any:
     """A lawful body for each route that wants one."""
     if path.endswith("process_pause_action/{run_id}/"):
         return {"action": "APPROVE", "user_id": "ann", "inputs": {}}
+    if path.endswith("batch/decide/"):
+        return {"node_id": "x", "action": "APPROVE", "user_id": "ann", "inputs": {}}
     if path.endswith("run_partial/"):
         return {"node_id": "x"}
     if path.endswith("start_batch_run/"):

@@ -161,3 +161,56 @@ async def test_a_run_that_is_no_batch_has_no_standing(api: Api) -> None:
     assert "is no batch" in answer["detail"]
     assert (await api.ask("PATCH", f"/run/{run['id']}/batch/", json={})).status_code == 404
     await api.get("/run/none/batch/", status=404)
+
+
+async def asking(api: Api, rows: int = 4) -> Any:
+    batch = await started(api, ASKS, b"amount\n" + b"1\n" * rows)
+    await api.wait_for(batch["id"], "PAUSED")
+    return batch
+
+
+async def test_many_rows_are_decided_at_once(api: Api) -> None:
+    batch = await asking(api)
+    path = f"/run/{batch['id']}/batch/decide/"
+    body = {"node_id": "ask", "action": "APPROVE", "user_id": "ann", "inputs": {"ok": True}}
+
+    first = await api.post(path, {**body, "rows": [0, 3]})
+    second = await api.post(path, {**body, "rows": [0, 1]})
+    third = await api.post(path, {**body, "comments": "the rest"})
+
+    assert first == {"decided": 2, "refused": 0, "refusals": []}
+    assert (second["decided"], second["refused"]) == (1, 1)
+    (refusal,) = second["refusals"]
+    assert refusal.keys() == {"row_index", "run_id", "detail", "code"}
+    assert (refusal["row_index"], refusal["code"]) == (0, "not_paused")
+    assert third["decided"] == 1
+    assert (await api.wait_for(batch["id"]))["message"] == "4 of 4 rows completed."
+    answer = await api.post(path, body, status=409)
+    assert "COMPLETED" in answer["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"node_id": "none"}, 404),
+        ({"node_id": 1}, 422),
+        ({"action": "MAYBE"}, 422),
+        ({"user_id": ""}, 422),
+        ({"inputs": {"ok": "yes"}}, 422),
+        ({"inputs": None}, 422),
+        ({"rows": [4]}, 422),
+        ({"rows": [-1]}, 422),
+        ({"rows": ["1"]}, 422),
+        ({"rows": 1}, 422),
+        ({"rows": [10**30]}, 422),
+        ({"except_rows": [9]}, 422),
+    ],
+    ids=str,
+)
+async def test_a_decision_that_cannot_be_decides_nothing(api: Api, change: Any, status: int) -> None:
+    batch = await asking(api)
+    body = {"node_id": "ask", "action": "APPROVE", "user_id": "ann", "inputs": {"ok": True}}
+
+    await api.post(f"/run/{batch['id']}/batch/decide/", {**body, **change}, status=status)
+
+    assert (await standing(api, batch))["paused"] == 4

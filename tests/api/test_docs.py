@@ -20,7 +20,7 @@ SHAPES = [
     schemas.PauseHistory, schemas.PausedWorkflow, schemas.DatasetResponse, schemas.OutputFileResponse,
     schemas.FileResponse, schemas.TemplateResponse, schemas.OutputVariable, schemas.TaskUsage,
     schemas.DefinitionProblem, schemas.RerunPlan, schemas.PlannedNode, schemas.BatchResponse,
-    schemas.FailureCause, schemas.Threshold,
+    schemas.FailureCause, schemas.Threshold, schemas.RowDecisionResponse, schemas.RefusedRow,
 ]  # fmt: skip
 
 

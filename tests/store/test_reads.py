@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event
 from rowel.core.errors import Unavailable
 from rowel.core.records import Run, RunID, WorkflowID
 from rowel.core.status import RunStatus, RunType, TaskStatus
-from rowel.store import datasets, events, pauses, runs, workflows
+from rowel.store import causes, datasets, events, pauses, runs, workflows
 from rowel.store.database import Database
 from rowel.store.journal import Changes
 from rowel.store.runs import Filter
@@ -99,8 +99,8 @@ async def test_recovery_finds_runs_with_work_but_leaves_rows_to_their_batch(ledg
     await ledger.journal.rest(ended, Changes(), rest(RunStatus.COMPLETED))
     found = await ledger.database.read(runs.open_runs)
     assert {run.id for run in found} == {batch.id, open_run.id}
-    rows = await ledger.database.read(lambda connection: runs.open_rows(connection, batch.id))
-    assert [run.id for run in rows] == [row.id]
+    rows = await ledger.database.read(lambda connection: runs.open_rows(connection, batch.id, 9))
+    assert rows == [row.id]
     assert resting.id not in {run.id for run in found}
 
 
@@ -269,7 +269,10 @@ QUERIES: dict[str, tuple[Query, str]] = {
         "sqlite_autoindex_batches_1 (run_id=?)",
     ),
     "work": (runs.open_runs, "ix_runs_work"),
-    "open rows": (lambda connection: runs.open_rows(connection, "b"), "ix_runs_open_children (owner_id=?)"),
+    "open rows": (
+        lambda connection: runs.open_rows(connection, "b", 9),
+        "ix_runs_open_children (owner_id=?)",
+    ),
     "owned": (lambda connection: runs.open_owned(connection, "b"), "ix_runs_open_children (owner_id=?)"),
     "child": (
         lambda connection: runs.child_of(connection, "b", "p"),
@@ -278,6 +281,18 @@ QUERIES: dict[str, tuple[Query, str]] = {
     "rows": (
         lambda connection: runs.rows_of(connection, "b", 0, 10),
         "ix_runs_rows (owner_id=? AND row_index>?)",
+    ),
+    "chosen rows": (
+        lambda connection: runs.rows_at(connection, "b", [3, 5]),
+        "ix_runs_rows (owner_id=? AND row_index=?)",
+    ),
+    "waiting rows": (
+        lambda connection: pauses.waiting_rows(connection, "b", "ask"),
+        "ix_runs_open_children (owner_id=?)",
+    ),
+    "causes": (
+        lambda connection: causes.most_frequent(connection, "b", 9),
+        "sqlite_autoindex_causes_1 (run_id=?)",
     ),
     "reading batch": (
         lambda connection: runs.open_batch_on(connection, "d"),
@@ -311,10 +326,14 @@ QUERIES: dict[str, tuple[Query, str]] = {
         lambda connection: events.after(connection, "r", 3),
         "sqlite_autoindex_events_1 (run_id=? AND seq>?)",
     ),
+    "latest events": (
+        lambda connection: events.latest(connection, "r", 9),
+        "sqlite_autoindex_events_1 (run_id=?)",
+    ),
 }
 
-#: What is sorted is little: the tasks of a page of runs, the rows in flight.
-SORTED = {"tasks", "open rows"}
+#: What is sorted is little: the tasks of a page of runs, the rows of a batch that are open, its causes of failure.
+SORTED = {"tasks", "open rows", "waiting rows", "causes"}
 
 
 async def plan_of(ledger: Ledger, query: Query) -> list[str]:

@@ -1,4 +1,4 @@
-"""Batches on their way: how they stand, and changing how they go on."""
+"""Batches on their way: how they stand, changing how they go on, and deciding about many rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from starlette.responses import Response
 
 from rowel.api.answers import answer
 from rowel.api.refusals import refusals
-from rowel.api.rendering import batch_response
+from rowel.api.rendering import batch_response, verdict_response
 from rowel.api.routes import EngineOf, resource
-from rowel.api.schemas import BatchChangeRequest, BatchResponse
+from rowel.api.schemas import BatchChangeRequest, BatchResponse, RowDecisionRequest, RowDecisionResponse
+from rowel.core.status import PauseAction
+from rowel.engine.rowdecisions import Wish
 from rowel.engine.workflows import KEEP
 
 router = resource("batches")
@@ -30,3 +32,18 @@ async def change_batch(run_id: str, body: BatchChangeRequest, engine: EngineOf) 
         failure_threshold=body.failure_threshold.model_dump() if body.failure_threshold else threshold,
     )
     return answer(batch_response(standing))
+
+
+@router.post("/run/{run_id}/batch/decide/", response_model=RowDecisionResponse, responses=refusals(409))
+async def decide_rows(run_id: str, body: RowDecisionRequest, engine: EngineOf) -> Response:
+    """Answer the pauses of many rows alike. Each row is decided by itself: what is refused stops no other."""
+    wish = Wish(
+        node_id=body.node_id,
+        action=PauseAction(body.action),
+        inputs=body.inputs,
+        user_id=body.user_id,
+        comments=body.comments,
+        rows=body.rows,
+        except_rows=body.except_rows or (),
+    )
+    return answer(verdict_response(await engine.decide_rows(run_id, wish)))

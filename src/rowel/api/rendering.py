@@ -13,7 +13,9 @@ from rowel.api.schemas import (
     OutputFileResponse,
     PausedWorkflow,
     PauseHistory,
+    RefusedRow,
     RerunPlan,
+    RowDecisionResponse,
     RunResponse,
     TaskResponse,
     TaskUsage,
@@ -25,9 +27,13 @@ from rowel.core.outcomes import Fields, Usage
 from rowel.core.records import Cause, Dataset, OutputFile, Pause, Task, Version, Workflow
 from rowel.core.thresholds import FailureThreshold
 from rowel.engine.reruns import Rerun
+from rowel.engine.rowdecisions import Refused, Verdict
 from rowel.engine.standings import Standing
 from rowel.engine.views import RunView
 from rowel.files.uploads import Upload
+
+#: How many refused rows one answer lists.
+MOST_REFUSALS = 1000
 
 
 def run_response(view: RunView, now: datetime, *, slim: bool = False) -> RunResponse:
@@ -141,6 +147,24 @@ def _cause(cause: Cause) -> FailureCause:
 
 def _threshold(threshold: FailureThreshold) -> Threshold:
     return {"count": threshold.count, "percent": threshold.percent, "after": threshold.after}
+
+
+def verdict_response(verdict: Verdict) -> RowDecisionResponse:
+    """What became of one decision for many rows."""
+    return {
+        "decided": verdict.decided,
+        "refused": len(verdict.refused),
+        "refusals": [_refused(refused) for refused in verdict.refused[:MOST_REFUSALS]],
+    }
+
+
+def _refused(refused: Refused) -> RefusedRow:
+    return {
+        "row_index": refused.row_index,
+        "run_id": refused.run_id,
+        "detail": refused.message,
+        "code": refused.code,
+    }
 
 
 def pause_response(pause: Pause) -> PauseHistory:

@@ -119,6 +119,17 @@ class TemplateRequest(_Request):
     description: Remark = None
 
 
+RowNumbers = Annotated[list[Annotated[int, Field(ge=0)]], Field(description="Rows of the dataset, from 0.")]
+
+
+class RowDecisionRequest(ResumeRunRequest):
+    """One decision for many rows: all that wait at the node, or `rows`, without `except_rows`."""
+
+    node_id: str
+    rows: RowNumbers | None = None
+    except_rows: RowNumbers | None = None
+
+
 class Mistake(TypedDict):
     type: str
     loc: list[str | int]
@@ -240,6 +251,21 @@ class BatchResponse(TypedDict):
     causes: Annotated[list[FailureCause], Field(description="The 100 most frequent ones.")]
     mini_batch_size: int
     failure_threshold: Threshold | None
+
+
+class RefusedRow(TypedDict):
+    """A row that was not decided."""
+
+    row_index: int
+    run_id: str | None
+    detail: str
+    code: str
+
+
+class RowDecisionResponse(TypedDict):
+    decided: int
+    refused: Annotated[int, Field(description="How many were not; the first 1,000 of them are listed.")]
+    refusals: list[RefusedRow]
 
 
 class Refusal(TypedDict):

@@ -1,13 +1,14 @@
-"""Batches on their way: how they stand, and changing how they go on."""
+"""Batches on their way: how they stand, changing how they go on, and deciding about many rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from rowel.client import operations
 from rowel.client.messages import Operation
-from rowel.client.models import Progress
+from rowel.client.models import Progress, RowDecisions
+from rowel.client.words import Action
 
 T = TypeVar("T")
 
@@ -51,6 +52,34 @@ class Batches:
             )
         )
 
+    def decide(  # noqa: PLR0913  # the words of a decision
+        self,
+        run_id: str,
+        node_id: str,
+        action: Action | str,
+        *,
+        user_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        comments: str | None = None,
+        rows: Sequence[int] | None = None,
+        except_rows: Sequence[int] | None = None,
+    ) -> RowDecisions:
+        """One decision for many rows that wait at a node: all of them, or `rows`, without `except_rows`.
+
+        Raises `Conflict` where no row waits there, and `InvalidRequest` where the answer doesn't fit the form.
+        """
+        wish = operations.decide_rows(
+            run_id,
+            node_id,
+            action,
+            user_id=user_id,
+            inputs=inputs,
+            comments=comments,
+            rows=rows,
+            except_rows=except_rows,
+        )
+        return self._client.call(wish)
+
 
 class AsyncBatches:
     """Batches, by the ids of their runs."""
@@ -78,3 +107,31 @@ class AsyncBatches:
                 run_id, mini_batch_size=mini_batch_size, failure_threshold=failure_threshold
             )
         )
+
+    async def decide(  # noqa: PLR0913  # the words of a decision
+        self,
+        run_id: str,
+        node_id: str,
+        action: Action | str,
+        *,
+        user_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        comments: str | None = None,
+        rows: Sequence[int] | None = None,
+        except_rows: Sequence[int] | None = None,
+    ) -> RowDecisions:
+        """One decision for many rows that wait at a node: all of them, or `rows`, without `except_rows`.
+
+        Raises `Conflict` where no row waits there, and `InvalidRequest` where the answer doesn't fit the form.
+        """
+        wish = operations.decide_rows(
+            run_id,
+            node_id,
+            action,
+            user_id=user_id,
+            inputs=inputs,
+            comments=comments,
+            rows=rows,
+            except_rows=except_rows,
+        )
+        return await self._client.call(wish)

@@ -271,6 +271,25 @@ class Progress(Model):
         return self.completed + self.failed + self.canceled
 
 
+@dataclass(frozen=True, kw_only=True)
+class RefusedRow(Model):
+    """A row of a batch that was not decided, and why."""
+
+    row_index: int
+    detail: str
+    code: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowDecisions(Model):
+    """What became of one decision for many rows: how many were decided and refused, and the first of the latter."""
+
+    decided: int
+    refused: int = 0
+    refusals: tuple[RefusedRow, ...] = field(default=(), metadata=_as(_each(RefusedRow.from_wire)))
+
+
 @dataclass(frozen=True)
 class Event:
     """A change in a run. `number` grows within the run; `body` says what changed."""

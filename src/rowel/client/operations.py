@@ -17,6 +17,7 @@ from rowel.client.models import (
     PausedWorkflow,
     Progress,
     RerunPlan,
+    RowDecisions,
     Run,
     Version,
     Workflow,
@@ -38,6 +39,8 @@ MARGIN_S = 30.0
 SERVER_WAIT_S = 50.0
 #: Seconds the server may take to read a dataset.
 READING_S = 300.0
+#: Seconds it may take to decide about many rows.
+DECIDING_S = 600.0
 
 
 def one(model: type[M]) -> Callable[[Answer], M]:
@@ -191,6 +194,32 @@ def change_batch(
         body["failure_threshold"] = failure_threshold or None
     request = Request(method="PATCH", path=path("run", run_id, "batch"), body=body)
     return Operation(request=request, read=one(Progress))
+
+
+def decide_rows(  # noqa: PLR0913  # the words of a decision
+    run_id: str,
+    node_id: str,
+    action: Action | str,
+    *,
+    user_id: str,
+    inputs: Mapping[str, Any] | None,
+    comments: str | None,
+    rows: Sequence[int] | None,
+    except_rows: Sequence[int] | None,
+) -> Operation[RowDecisions]:
+    body = _without_none(
+        node_id=node_id,
+        action=str(Action(action)),
+        user_id=user_id,
+        inputs=inputs or {},
+        comments=comments,
+        rows=None if rows is None else list(rows),
+        except_rows=None if except_rows is None else list(except_rows),
+    )
+    request = Request(
+        method="POST", path=path("run", run_id, "batch", "decide"), body=body, silence_s=DECIDING_S
+    )
+    return Operation(request=request, read=one(RowDecisions))
 
 
 def decide(

@@ -1,13 +1,15 @@
-"""Batches in this process: how they stand, and changing how they go on."""
+"""Batches in this process: how they stand, changing how they go on, and deciding about many rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rowel.client import models
-from rowel.embedded.rendering import standing_of
+from rowel.core.status import PauseAction
+from rowel.embedded.rendering import standing_of, verdict_of
 from rowel.engine.engine import Engine
+from rowel.engine.rowdecisions import Wish
 from rowel.engine.workflows import KEEP
 
 
@@ -37,3 +39,30 @@ class Batches:
             run_id, mini_batch_size=mini_batch_size, failure_threshold=threshold
         )
         return standing_of(standing)
+
+    async def decide(  # noqa: PLR0913  # the words of a decision
+        self,
+        run_id: str,
+        node_id: str,
+        action: str,
+        *,
+        user_id: str,
+        inputs: Mapping[str, Any] | None = None,
+        comments: str | None = None,
+        rows: Sequence[int] | None = None,
+        except_rows: Sequence[int] | None = None,
+    ) -> models.RowDecisions:
+        """One decision for many rows that wait at a node: all of them, or `rows`, without `except_rows`.
+
+        Raises `Conflict` where no row waits there, and `InvalidForm` where the answer doesn't fit the form.
+        """
+        wish = Wish(
+            node_id=node_id,
+            action=PauseAction(action),
+            inputs=inputs or {},
+            user_id=user_id,
+            comments=comments,
+            rows=rows,
+            except_rows=except_rows or (),
+        )
+        return verdict_of(await self._engine.decide_rows(run_id, wish))

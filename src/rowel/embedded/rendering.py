@@ -10,6 +10,7 @@ from rowel.client.words import Action, Status
 from rowel.core import records
 from rowel.engine.engine import Engine
 from rowel.engine.reruns import Rerun
+from rowel.engine.rowdecisions import Verdict
 from rowel.engine.standings import Standing
 from rowel.engine.views import RunView
 
@@ -140,6 +141,18 @@ def standing_of(standing: Standing) -> models.Progress:
         status=Status(standing.run.status),
         mini_batch_size=batch.window,
         failure_threshold=None if batch.threshold is None else batch.threshold.write(),
+    )
+
+
+def verdict_of(verdict: Verdict) -> models.RowDecisions:
+    refusals = (
+        models.RefusedRow(
+            row_index=refused.row_index, run_id=refused.run_id, detail=refused.message, code=refused.code
+        )
+        for refused in verdict.refused
+    )
+    return models.RowDecisions(
+        decided=verdict.decided, refused=len(verdict.refused), refusals=tuple(refusals)
     )
 
 

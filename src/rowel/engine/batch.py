@@ -67,6 +67,7 @@ class BatchMover:
         self._is_behind = False
         self._rows: dict[RunID, asyncio.Task[None]] = {}
         self._resumed: deque[RunID] = deque()
+        self._has_more = False
         self._news = asyncio.Event()
         self._is_poked = True
         self._gate = asyncio.Event()
@@ -145,13 +146,14 @@ class BatchMover:
                 return False
             await self._take_up_resumed()
             if len(self._rows) < self._batch.window:
-                await self._count_anew()
+                if self._batch.threshold is not None:
+                    await self._count_anew()
                 return next_row(self._batch) is not None
             await self._wait()
 
     async def _count_anew(self) -> None:
-        """Take the counts from the store, where a threshold is judged by them and rows have ended since."""
-        if self._batch.threshold is None or not self._is_behind:
+        """Take the counts from the store, if rows have ended since."""
+        if not self._is_behind:
             return
         self._is_behind = False
         batch = await self._house.database.read(lambda connection: runs.get_batch(connection, self.run.id))
@@ -173,7 +175,7 @@ class BatchMover:
 
     async def _take_up_resumed(self) -> None:
         """Rows that a crash interrupted or that people have answered go first."""
-        if self._is_poked:
+        if self._is_poked or (self._has_more and not self._resumed):
             self._is_poked = False
             await self._find_resumed()
         while self._resumed and len(self._rows) < self._batch.window and self._may_begin():
@@ -199,11 +201,14 @@ class BatchMover:
         return True
 
     async def _find_resumed(self) -> None:
+        """As many as there is room for; `_has_more` says that others may wait."""
+        known = {*self._rows, *self._resumed}
+        most = len(known) + max(0, self._batch.window - len(self._resumed))
         found = await self._house.database.read(
             lambda connection: (
                 runs.get(connection, self.run.id),
                 runs.get_batch(connection, self.run.id),
-                [run.id for run in runs.open_rows(connection, self.run.id)],
+                runs.open_rows(connection, self.run.id, most),
             )
         )
         seen, batch, open_rows = found
@@ -212,7 +217,7 @@ class BatchMover:
             return
         self.run = self.run.evolve(signals=seen.signals)
         self._take_in(batch)
-        known = {*self._rows, *self._resumed}
+        self._has_more = len(open_rows) >= most
         self._resumed.extend(run_id for run_id in open_rows if run_id not in known)
 
     def _is_mine(self, seen: Run | None) -> TypeGuard[Run]:
@@ -254,25 +259,19 @@ class BatchMover:
         run_id = runner.run.id
         self._house.dispatch.enter(run_id, runner)
         try:
-            self._count(await runner.drive())
+            await runner.drive()
         except Exception:
             log.exception("row run %s could not be moved; it is tried again", run_id)
             self.poke()
         finally:
             self._house.dispatch.leave(run_id)
 
-    def _count(self, run: Run) -> None:
-        """Keep the progress that is shown between two reads of the store."""
-        name = {RunStatus.COMPLETED: "completed", RunStatus.FAILED: "failed", RunStatus.CANCELED: "canceled"}
-        field = name.get(run.status)
-        if field is not None:
-            self._batch = replace(self._batch, **{field: getattr(self._batch, field) + 1})
-
     async def _tell_progress(self) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._told_at < PROGRESS_EACH_S or self._is_stopped or not self._gate.is_set():
             return
         self._told_at = now
+        await self._count_anew()
         await self._tell([facts.of_batch(self._batch, self._house.now())])
 
     async def _settle_down(self) -> None:

@@ -52,12 +52,24 @@ class Decisions:
         """
         run = await find_run(self._house, run_id)
         pause = await self._open_pause(run, node_id)
-        _check_outputs(inputs)
+        check_outputs(inputs)
         if action is not PauseAction.DECLINE:
             check_form(pause, inputs)
         told = await self._answer(run, pause, action, inputs, user_id, comments)
         seen = await get_run(self._house, run_id)
         return replace(seen, run=seen.run.evolve(message=told))
+
+    async def answer(
+        self,
+        run: Run,
+        pause: Pause,
+        action: PauseAction,
+        inputs: Fields,
+        user_id: str,
+        comments: str | None,
+    ) -> None:
+        """Answer this very pause, whose form was looked at. Raises `Conflict` and `InvalidForm`."""
+        await self._answer(run, pause, action, inputs, user_id, comments)
 
     async def time_out(self, pause: Pause) -> None:
         """Apply `on_timeout` to a pause whose time is up. Does nothing where somebody was faster."""
@@ -166,7 +178,7 @@ class Decisions:
         if action is PauseAction.DECLINE and DECLINED not in handles:
             return before.evolve(status=TaskStatus.CANCELED, error=sentence, end_time=now)
         outputs = dict(inputs) if action is PauseAction.OVERRIDE else {**pause.input_data, **inputs}
-        _check_outputs(outputs)
+        check_outputs(outputs)
         routes = frozenset({DECLINED}) if action is PauseAction.DECLINE else approved_routes(handles)
         return before.evolve(status=TaskStatus.COMPLETED, outputs=outputs, routes=routes, end_time=now)
 
@@ -201,7 +213,8 @@ def check_form(pause: Pause, inputs: Mapping[str, Any]) -> None:
         raise InvalidForm(f"inputs: {'; '.join(problems)}. Node {pause.node_id!r} still waits.")
 
 
-def _check_outputs(outputs: Fields) -> None:
+def check_outputs(outputs: Fields) -> None:
+    """Raise `InvalidForm` where a node could not give this."""
     outcome = checked(outputs)
     if isinstance(outcome, Failure):
         raise InvalidForm(f"inputs: {outcome.message}")

@@ -16,6 +16,7 @@ from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.reruns import Order, Rerun, Reruns
+from rowel.engine.rowdecisions import RowDecisions, Verdict, Wish
 from rowel.engine.shelves import Shelves
 from rowel.engine.standings import Standing, standing_of
 from rowel.engine.starts import Starts
@@ -55,6 +56,7 @@ class Engine:
         self._reruns = reruns
         self._batches = batches
         self._decisions = decisions
+        self._row_decisions = RowDecisions(house, decisions)
         self._cancels = cancels
         self._shelves = shelves
         self._timers = timers
@@ -240,6 +242,10 @@ class Engine:
     ) -> RunView:
         """Answer the oldest open pause of a run, or that of `node_id`. Exactly one answer wins."""
         return await self._decisions.decide(run_id, action, inputs, user_id, comments, node_id=node_id)
+
+    async def decide_rows(self, run_id: str, wish: Wish) -> Verdict:
+        """Answer the pauses of many rows of a batch alike; each row is decided, or refused, by itself."""
+        return await self._row_decisions.decide(run_id, wish)
 
     async def cancel(self, run_id: str) -> RunView:
         """Cancel an open run with everything it owns."""

@@ -42,6 +42,10 @@ class Program:
         """The titles of this graph's nodes, by id."""
         return {spec.id: spec.title for spec in self.graph.specs}
 
+    def has(self, node_id: str) -> bool:
+        """Whether there is such a node, in a body too."""
+        return node_id in self.graph or any(body.has(node_id) for body in self.inner.values())
+
     def scope(self, run: Run) -> frozenset[str] | None:
         """The nodes that exist for this run; None: all."""
         return None if run.partial is None else frozenset(run.partial["scope"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Exists, literal_column, select
@@ -33,6 +34,32 @@ def open_of_run(connection: Connection, run_id: str) -> list[Pause]:
 def get(connection: Connection, pause_id: str) -> Pause | None:
     row = connection.execute(select(*COLUMNS).where(pauses.c.id == pause_id)).mappings().first()
     return None if row is None else rows.pause_from_row(row)
+
+
+def of_ids(connection: Connection, pause_ids: Sequence[str]) -> list[tuple[Pause, Run]]:
+    """These pauses in this order, each with its run."""
+    query = select(*COLUMNS).where(pauses.c.id.in_(pause_ids))
+    found = {row["id"]: rows.pause_from_row(row) for row in connection.execute(query).mappings()}
+    known = [found[pause_id] for pause_id in pause_ids if pause_id in found]
+    of_pause = runs.get_many(connection, [pause.run_id for pause in known])
+    return [(pause, of_pause[pause.run_id]) for pause in known if pause.run_id in of_pause]
+
+
+def waiting_rows(connection: Connection, batch_id: str, node_id: str) -> dict[int, str]:
+    """The oldest open pause at a node in each row of a batch, {row: pause id}. A path names a node in a body too."""
+    query = (
+        select(runs_table.c.row_index, pauses.c.id)
+        .join(runs_table, runs_table.c.id == pauses.c.run_id)
+        .where(
+            runs_table.c.owner_id == batch_id,
+            literal_column("runs.owner_id IS NOT NULL"),
+            runs_table.c.end_time.is_(None),
+            pauses.c.is_open == 1,
+            (pauses.c.node_id == node_id) | (pauses.c.path == node_id),
+        )
+        .order_by(pauses.c.pause_time.desc(), pauses.c.id.desc())
+    )
+    return {row.row_index: row.id for row in connection.execute(query)}
 
 
 def due(connection: Connection, now: datetime) -> list[Pause]:

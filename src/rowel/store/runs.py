@@ -6,9 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, literal_column, select, tuple_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 
-from rowel.core.records import Batch, Run, Task
+from rowel.core.records import Batch, Run, RunID, Task
 from rowel.core.status import RunStatus, RunType
 from rowel.store import rows
 from rowel.store.tables import batches, runs, tasks
@@ -41,6 +51,12 @@ class Filter:
 def get(connection: Connection, run_id: str) -> Run | None:
     row = connection.execute(select(*COLUMNS).where(runs.c.id == run_id)).mappings().first()
     return None if row is None else rows.run_from_row(row)
+
+
+def get_many(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """These runs by their ids."""
+    query = select(*COLUMNS).where(runs.c.id.in_(run_ids))
+    return {row["id"]: rows.run_from_row(row) for row in connection.execute(query).mappings()}
 
 
 def newest(connection: Connection, wanted: Filter, *, limit: int, offset: int = 0) -> list[Run]:
@@ -130,10 +146,15 @@ def open_runs(connection: Connection) -> list[Run]:
     return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def open_rows(connection: Connection, batch_id: str) -> list[Run]:
-    """The rows of a batch that have begun and have work, in row order."""
-    query = _open_owned(batch_id).where(runs.c.has_work == 1).order_by(runs.c.row_index)
-    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+def open_rows(connection: Connection, batch_id: str, limit: int) -> list[RunID]:
+    """The first rows of a batch, in row order, that have begun and have work."""
+    query = (
+        select(runs.c.id)
+        .where(*_open_of(batch_id), runs.c.has_work == 1)
+        .order_by(runs.c.row_index)
+        .limit(limit)
+    )
+    return [RunID(run_id) for (run_id,) in connection.execute(query)]
 
 
 def open_owned(connection: Connection, owner_id: str) -> list[Run]:
@@ -149,9 +170,12 @@ def open_owned(connection: Connection, owner_id: str) -> list[Run]:
 
 
 def _open_owned(owner_id: str) -> Select[tuple[object]]:
-    return select(*COLUMNS).where(
-        runs.c.owner_id == owner_id, literal_column("owner_id IS NOT NULL"), runs.c.end_time.is_(None)
-    )
+    return select(*COLUMNS).where(*_open_of(owner_id))
+
+
+def _open_of(owner_id: str) -> tuple[ColumnElement[bool], ...]:
+    owned = literal_column("owner_id IS NOT NULL", Boolean())
+    return runs.c.owner_id == owner_id, owned, runs.c.end_time.is_(None)
 
 
 def child_of(connection: Connection, owner_id: str, owner_path: str) -> Run | None:
@@ -174,6 +198,16 @@ def rows_of(connection: Connection, batch_id: str, start: int, limit: int) -> li
         )
         .order_by(runs.c.row_index)
         .limit(limit)
+    )
+    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+
+
+def rows_at(connection: Connection, batch_id: str, indexes: Sequence[int]) -> list[Run]:
+    """The row runs of a batch at these rows, as far as they have begun."""
+    query = select(*COLUMNS).where(
+        runs.c.owner_id == batch_id,
+        literal_column("row_index IS NOT NULL"),
+        runs.c.row_index.in_(indexes),
     )
     return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
 
