@@ -39,9 +39,9 @@ async def test_a_batch_tells_how_it_stands(api: Api) -> None:
     assert found["mini_batch_size"] == 2
     assert found["failure_threshold"] == {"count": None, "percent": 50.0, "after": 5}
     (cause,) = found["causes"]
-    assert (cause["count"], cause["example_row"]) == (2, 1)
+    assert (cause["count"], cause["example_row"]) in {(2, 1), (2, 3)}
     assert cause["signature"].startswith("Node 'work' failed: ")
-    assert (await api.get(f"/run/{cause['example_run_id']}/"))["row_index"] == 1
+    assert (await api.get(f"/run/{cause['example_run_id']}/"))["row_index"] == cause["example_row"]
 
 
 async def test_a_canary_is_approved_like_any_pause(api: Api) -> None:

@@ -151,8 +151,8 @@ def open_rows(connection: Connection, batch_id: str, limit: int) -> list[RunID]:
     query = (
         select(runs.c.id)
         .where(*_open_of(batch_id), runs.c.has_work == 1)
-        .order_by(runs.c.row_index)
         .limit(limit)
+        .order_by(runs.c.row_index)
     )
     return [RunID(run_id) for (run_id,) in connection.execute(query)]
 
