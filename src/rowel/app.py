@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from rowel.api.server import Server
 from rowel.engine.cluster.pace import Pace
 from rowel.engine.compose import Capacity, Role, build_engine
 from rowel.engine.engine import Engine
+from rowel.engine.upkeep import Upkeep
 from rowel.settings import Settings
 
+#: Seconds beyond the grace of running tasks in which a process that was asked to end does end.
+LAST_S = 4.0
 #: The exit code of a server that could not begin: its port is taken, or its data directory.
 CANNOT_BEGIN = 3
 
@@ -38,6 +42,13 @@ def create_engine(settings: Settings, role: Role | None = None) -> Engine:
         files_url=settings.files_url,
         environment=settings.environment,
         http_allow=settings.http_allow,
+        upkeep=Upkeep(
+            recoveries=settings.max_recoveries,
+            runs_each=settings.recovery_each_s,
+            pauses_each=settings.pauses_each_s,
+            grace=settings.grace_s,
+        ),
+        faults=settings.faults,
         role=role or (Role.ACCEPTS if settings.is_on_postgres else Role.ALONE),
         capacity=Capacity(
             slots=settings.slots,
@@ -138,6 +149,7 @@ async def _work(settings: Settings) -> int:
         )
         sys.stdout.flush()
         await asked.wait()
+        _end_within(settings.grace_s + LAST_S)
     finally:
         await engine.close()
     return 0
@@ -158,14 +170,31 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         log.debug("the engine could not be opened", exc_info=True)
         return _complain(f"Rowel could not begin. {error}")
     _spare_collections()
+
+    async def drain() -> None:
+        _end_within(settings.grace_s + LAST_S)
+        await engine.drain()
+
+    server = Server(create_api(engine, create_options(settings)), drain, settings.grace_s)
     try:
-        server = Server(create_api(engine, create_options(settings)), engine.drain)
         sys.stdout.write(f"Rowel serves {settings.data} at {url}. Ctrl+C ends it.\n")
         sys.stdout.flush()
         await server.serve(sockets=[listener])
     finally:
-        await engine.close()
+        await engine.close(at_once=server.force_exit)
     return 0
+
+
+def _end_within(seconds: float) -> None:
+    """End the process by then, whatever hangs: what it accepted is in the store."""
+
+    def end() -> None:
+        log.warning("something hangs: the process ends without it")
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _spare_collections() -> None:

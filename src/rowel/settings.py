@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rowel.core.errors import Invalid
+from rowel.core.faults import Fault, parse_faults
 
 PREFIX = "ROWEL_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -55,10 +56,19 @@ class Settings:
     fetch_poll_s: float = 0.25
     reconcile_s: float = 10.0
     fallback_s: float = 5.0
+    #: How often a run is taken over before it is held responsible for the ends of its servers.
+    max_recoveries: int = 20
+    #: Seconds between looks for runs that nobody moves and for pauses that run out, and those that running tasks get
+    #: to end when the process is asked to.
+    recovery_each_s: float = 10.0
+    pauses_each_s: float = 1.0
+    grace_s: float = 25.0
     #: Bytes.
     body_limit: int = 32 * MIB
     definition_limit: int = 8 * MIB
     upload_limit: int = 8 * 1024 * MIB
+    #: Harm that this process does to itself; for tests.
+    faults: tuple[Fault, ...] = ()
     #: The variables that nodes may see: providers' keys and addresses.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -212,7 +222,12 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "fetch_poll_s": _seconds,
     "reconcile_s": _seconds,
     "fallback_s": _seconds,
+    "max_recoveries": _number(1, 1_000_000, "a number of times"),
+    "recovery_each_s": _seconds,
+    "pauses_each_s": _seconds,
+    "grace_s": _seconds,
     "body_limit": _BYTES,
     "definition_limit": _BYTES,
     "upload_limit": _BYTES,
+    "faults": parse_faults,
 }

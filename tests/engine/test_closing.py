@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-import rowel.engine.dispatch
 from rowel.core.errors import Conflict, NodeFailed, Unavailable
 from rowel.core.status import RunStatus, TaskStatus
+from rowel.engine.upkeep import Upkeep
 from rowel.store.runs import Filter
 from tests.support.fake_nodes import once
 from tests.support.flows import child, flow, loop, work
@@ -21,9 +21,9 @@ async def closing_in_the_middle_of(house, stage, engine, node="a"):
     dispatch, begun = engine._house.dispatch, asyncio.Event()
     close = dispatch.close
 
-    async def note_and_close():
+    async def note_and_close(**how):
         begun.set()
-        await close()
+        await close(**how)
 
     dispatch.close = note_and_close
     closing = asyncio.ensure_future(house.shut(engine))
@@ -111,11 +111,8 @@ async def test_a_run_that_needs_only_pure_nodes_any_more_ends_before_the_engine_
     assert view.run.epoch == 1
 
 
-async def test_a_node_that_takes_longer_than_the_grace_is_interrupted_and_runs_again(
-    house, stage, monkeypatch
-):
-    monkeypatch.setattr(rowel.engine.dispatch, "GRACE_S", 0.05)
-    engine = await house.open()
+async def test_a_node_that_takes_longer_than_the_grace_is_interrupted_and_runs_again(house, stage):
+    engine = await house.open(Upkeep(grace=0.05))
     stage.hold("a")
     run = await engine.start(await save(engine, CHAIN), None)
     await stage.begun("a")
@@ -129,10 +126,9 @@ async def test_a_node_that_takes_longer_than_the_grace_is_interrupted_and_runs_a
     assert (await rested(engine, run.run.id)).run.status is RunStatus.COMPLETED
 
 
-async def test_closing_does_not_wait_for_a_retrys_time(house, stage, clock, monkeypatch):
-    monkeypatch.setattr(rowel.engine.dispatch, "GRACE_S", 3600)
+async def test_closing_does_not_wait_for_a_retrys_time(house, stage, clock):
     stage.on("a", once(NodeFailed("broken"), then={}))
-    engine = await house.open()
+    engine = await house.open(Upkeep(grace=3600))
     definition = flow("start>a", a=work(retry={"attempts": 2, "backoff_s": 1000}))
     run = await engine.start(await save(engine, definition), None)
     await clock.sleeper()

@@ -7,18 +7,20 @@ import pytest
 
 import rowel.engine.rows
 import rowel.engine.runner
-import rowel.engine.takeovers
 from rowel.core.errors import NodeFailed
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
-from rowel.engine.takeovers import MAX_RECOVERIES
+from rowel.engine.upkeep import Upkeep
 from rowel.files.rows import Row
 from rowel.store.runs import Filter
 from tests.support.fake_nodes import once
 from tests.support.flows import child, coalesce, flow, given, human, loop, merge, output, router, static, work
-from tests.support.house import Fuse, rested, save, statuses, still, task_at, text_of, upload
+from tests.support.house import Fuse, reaches, rested, save, statuses, still, task_at, text_of, upload
 
 APPROVE = PauseAction.APPROVE
 FEW = 3
+#: Runs are given up sooner: every restart takes its time.
+SOON = Upkeep(recoveries=FEW)
+MOST = Upkeep().recoveries
 BODY = flow("start>add add>end", end=output(count="add.count"))
 COUNTED = {"input_map": {"count": "start.count"}}
 
@@ -358,12 +360,6 @@ async def test_retries_go_on_where_they_were(house, stage):
     assert (await rested(engine, run.run.id)).outputs["bad"] == {"x": 1}
 
 
-@pytest.fixture
-def few_recoveries(monkeypatch):
-    """Runs are given up sooner: every restart takes its time."""
-    monkeypatch.setattr(rowel.engine.takeovers, "MAX_RECOVERIES", FEW)
-
-
 async def crash_often(house, stage, engine, node, times):
     for attempt in range(1, times + 1):
         await stage.begun(node, times=attempt)
@@ -377,18 +373,57 @@ async def test_a_run_that_ends_its_server_each_time_is_given_up_with_a_message(h
     run = await engine.start(await save(engine, CHAIN), None)
     other = await engine.start(await save(engine, flow("start>c c>ask", ask=human())), None)
 
-    engine = await crash_often(house, stage, engine, "a", MAX_RECOVERIES + 1)
+    engine = await crash_often(house, stage, engine, "a", MOST + 1)
     view = await rested(engine, run.run.id)
 
     assert view.run.status is RunStatus.FAILED
-    assert f"{MAX_RECOVERIES} times" in view.run.message
+    assert f"{MOST} times" in view.run.message
     assert view.run.end_time is not None
-    assert stage.count("a") == MAX_RECOVERIES + 1
+    assert stage.count("a") == MOST + 1
     assert (await engine.get_run(other.run.id)).run.status is RunStatus.PAUSED
 
 
-async def test_a_run_that_waits_for_a_child_hears_that_the_child_was_given_up(house, stage, few_recoveries):
-    engine = await house.open()
+async def test_who_was_under_way_beside_a_run_that_ends_its_server_is_not_held_responsible(house, stage):
+    engine = await house.open(Upkeep(recoveries=4, runs_each=0.01))
+    stage.hold("slow", "killer")
+    slow = await engine.start(await save(engine, flow("start>slow slow>end")), None)
+    killer = await engine.start(await save(engine, flow("start>killer")), None)
+    for life in (1, 2, 3):
+        await stage.begun("slow", times=life)
+        await stage.begun("killer", times=life)
+        engine = await house.restart(engine)
+
+    await stage.begun("slow", times=4)
+    assert stage.count("killer") == 3
+    stage.let_go("slow")
+    await reaches(engine, slow.run.id, RunStatus.COMPLETED)
+    for life in (4, 5):
+        await stage.begun("killer", times=life)
+        engine = await house.restart(engine)
+
+    assert (await rested(engine, killer.run.id)).run.status is RunStatus.FAILED
+    assert (await engine.get_run(slow.run.id)).run.status is RunStatus.COMPLETED
+    assert (stage.count("slow"), stage.count("killer")) == (4, 5)
+
+
+async def test_new_runs_go_on_beside_suspects(house, stage):
+    engine = await house.open(SOON)
+    stage.hold("a")
+    workflow_id = await save(engine, flow("start>a"))
+    await asyncio.gather(*(engine.start(workflow_id, None) for _ in range(3)))
+    for life in (1, 2):
+        await stage.begun("a", times=3 * life)
+        engine = await house.restart(engine)
+    await stage.begun("a", times=7)
+
+    view = await engine.run(await save(engine, flow("start>b b>end")), None)
+
+    assert view.run.status is RunStatus.COMPLETED
+    assert stage.count("a") == 7
+
+
+async def test_a_run_that_waits_for_a_child_hears_that_the_child_was_given_up(house, stage):
+    engine = await house.open(SOON)
     stage.hold("a")
     part = await save(engine, flow("start>a a>end"), "part")
     run = await engine.start(
@@ -403,8 +438,8 @@ async def test_a_run_that_waits_for_a_child_hears_that_the_child_was_given_up(ho
     assert (await engine.get_run(run.run.id)).run.status.is_final
 
 
-async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage, few_recoveries):
-    engine = await house.open()
+async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage):
+    engine = await house.open(SOON)
     stage.hold("killer")
     definition = flow(
         "start>route route.bad>killer route.good>a",
@@ -422,9 +457,34 @@ async def test_a_row_that_ends_its_server_each_time_fails_alone(house, stage, fe
     assert f"{FEW} times" in (await text_of(engine, view.run.output_file_id)).splitlines()[0]
 
 
-async def test_rows_that_wait_for_people_end_with_a_batch_that_is_given_up(
-    house, stage, few_recoveries, monkeypatch
-):
+async def test_a_row_beside_one_that_ends_its_server_is_not_held_responsible(house, stage):
+    engine = await house.open(Upkeep(recoveries=4))
+    stage.hold("slow", "killer")
+    definition = flow(
+        "start>route route.slow>slow route.bad>killer",
+        start=given(n="int"),
+        route=router(slow=("start.n", 0), bad=("start.n", 1)),
+    )
+    dataset = await upload(engine, "n\n0\n1\n")
+    batch = await engine.start_batch(await save(engine, definition), dataset.id, 2)
+    for life in (1, 2, 3):
+        await stage.begun("slow", times=life)
+        await stage.begun("killer", times=life)
+        engine = await house.restart(engine)
+
+    await stage.begun("slow", times=4)
+    assert stage.count("killer") == 3
+    stage.let_go("slow")
+    for life in (4, 5):
+        await stage.begun("killer", times=life)
+        engine = await house.restart(engine)
+
+    view = await rested(engine, batch.run.id)
+    assert view.run.message == "1 of 2 rows completed, 1 failed."
+    assert (stage.count("slow"), stage.count("killer")) == (4, 5)
+
+
+async def test_rows_that_wait_for_people_end_with_a_batch_that_is_given_up(house, stage, monkeypatch):
     """The second reading of the dataset ends the server each time."""
     readings = asyncio.Queue()
 
@@ -435,7 +495,7 @@ async def test_rows_that_wait_for_people_end_with_a_batch_that_is_given_up(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(rowel.engine.rows, "rows", first_row_only)
-    engine = await house.open()
+    engine = await house.open(SOON)
     dataset = await upload(engine, "n\n1\n2\n")
     definition = flow("start>ask ask>a", ask=human())
     batch = await engine.start_batch(await save(engine, definition), dataset.id, 1)
@@ -454,8 +514,8 @@ async def test_rows_that_wait_for_people_end_with_a_batch_that_is_given_up(
     assert await engine.paused(limit=10) == []
 
 
-async def test_a_run_that_makes_progress_may_be_taken_up_as_often_as_it_takes(house, stage, few_recoveries):
-    engine = await house.open()
+async def test_a_run_that_makes_progress_may_be_taken_up_as_often_as_it_takes(house, stage):
+    engine = await house.open(SOON)
     stage.hold("add")
     run = await engine.start(
         await save(engine, flow("start>loop", loop=loop(BODY, FEW + 5, **COUNTED))),

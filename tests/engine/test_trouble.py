@@ -5,9 +5,9 @@ import sqlite3
 
 import pytest
 
-import rowel.engine.timers
 from rowel.core.errors import Unavailable
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.upkeep import Upkeep
 from rowel.store.dialect import SQLiteConnection
 from rowel.store.runs import Filter
 from tests.support.flows import child, flow, human
@@ -137,8 +137,7 @@ async def test_a_child_that_could_not_be_started_for_want_of_the_store_is_no_fai
 
 
 async def test_runs_that_nobody_moves_are_looked_for_again_and_again(house, stage, monkeypatch, caplog):
-    monkeypatch.setattr(rowel.engine.timers, "RUNS_EACH_S", 0.01)
-    engine = await house.open()
+    engine = await house.open(Upkeep(runs_each=0.01))
     stage.hold("a")
     run = await engine.start(await save(engine, CHAIN), None)
     await stage.begun("a")
@@ -157,9 +156,8 @@ async def test_runs_that_nobody_moves_are_looked_for_again_and_again(house, stag
     assert (await reaches(engine, run.run.id, RunStatus.COMPLETED)).run.recoveries < 4
 
 
-async def test_overdue_pauses_are_looked_for_again_and_again(house, clock, monkeypatch):
-    monkeypatch.setattr(rowel.engine.timers, "PAUSES_EACH_S", 0.01)
-    engine = await house.open()
+async def test_overdue_pauses_are_looked_for_again_and_again(house, clock):
+    engine = await house.open(Upkeep(pauses_each=0.01))
     run = await engine.run(
         await save(engine, flow("start>ask", ask=human(timeout_s=60, on_timeout="approve"))), None
     )
@@ -170,8 +168,7 @@ async def test_overdue_pauses_are_looked_for_again_and_again(house, clock, monke
 
 
 async def test_a_look_that_fails_is_followed_by_the_next(house, clock, monkeypatch, caplog):
-    monkeypatch.setattr(rowel.engine.timers, "PAUSES_EACH_S", 0.01)
-    engine = await house.open()
+    engine = await house.open(Upkeep(pauses_each=0.01))
     run = await engine.run(
         await save(engine, flow("start>ask", ask=human(timeout_s=60, on_timeout="approve"))), None
     )

@@ -9,9 +9,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
-from rowel.core.errors import Conflict
+from rowel.core.errors import Conflict, Unavailable
 from rowel.store.database import Database
 from rowel.store.tables import metadata
 from tests.support.ledger import Ledger
@@ -144,6 +143,6 @@ def test_a_refused_url_does_not_tell_its_password() -> None:
 
 async def test_a_server_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
-    with pytest.raises(OperationalError):
+    with pytest.raises(Unavailable):
         database.check()
     await database.close()

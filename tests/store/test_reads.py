@@ -100,7 +100,7 @@ async def test_recovery_finds_runs_with_work_but_leaves_rows_to_their_batch(ledg
     found = await ledger.database.read(runs.open_runs)
     assert {run.id for run in found} == {batch.id, open_run.id}
     rows = await ledger.database.read(lambda connection: runs.open_rows(connection, batch.id, 9))
-    assert rows == [row.id]
+    assert [found.id for found in rows] == [row.id]
     assert resting.id not in {run.id for run in found}
 
 

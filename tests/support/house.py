@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from rowel.core.faults import Fault
 from rowel.core.records import Dataset, Event, Task
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.engine import compose
 from rowel.engine.clock import Clock
 from rowel.engine.engine import Engine
+from rowel.engine.upkeep import Upkeep
 from rowel.engine.views import RunView
 from rowel.files.store import FileStore
 from rowel.files.uploads import StoredBlobs
@@ -49,6 +51,7 @@ class House:
         self._database_url = database_url
         #: Where files lie, if not in the data directory.
         self.files_url: str | None = None
+        self._upkeep = Upkeep()
         self._open: list[Engine] = []
 
     @property
@@ -71,8 +74,11 @@ class House:
             connection.execute(statement, values)
         connection.close()
 
-    async def open(self, **capacity: int) -> Engine:
-        """Open one more engine; the one before it must have ended."""
+    async def open(
+        self, upkeep: Upkeep | None = None, faults: Sequence[Fault] = (), **capacity: int
+    ) -> Engine:
+        """Open one more engine; the one before it must have ended. The `upkeep` is kept for the next ones."""
+        self._upkeep = upkeep or self._upkeep
         with patch.object(compose, "Transitions", compiled_transitions):
             engine = compose.build_engine(
                 self.data,
@@ -84,6 +90,8 @@ class House:
                 registry=Registry([*find_builtin_types(builtin), self.stage.node_type]),
                 clock=self.clock,
                 capacity=compose.Capacity(**capacity),
+                upkeep=self._upkeep,
+                faults=faults,
             )
         await engine.open()
         self._open.append(engine)

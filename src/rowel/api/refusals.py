@@ -15,7 +15,8 @@ MEANINGS = {
     415: "The body has a content type that is not taken here.",
     422: "Something in the request is wrong; the answer says what and where.",
     429: "Too much is queued; `Retry-After` says when to try again.",
-    503: "The store can't be written at the moment; nothing was changed. `Retry-After` says when to try again.",
+    503: "The store can't be read or written at the moment, or the server is about to end. The answer says whether "
+    "nothing was changed or that is not known; `Retry-After` says when to try again.",
 }
 
 Responses = dict[int | str, dict[str, Any]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,8 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rowel.core.jsontext import dump
 
-#: Seconds that open requests get when the server ends: as long as running tasks get, and a little to answer.
-GRACE_S = 27
+#: Seconds that open requests get beyond what running tasks get when the server ends: a little to answer.
+ANSWER_S = 2
 #: Seconds that a connection may idle: longer than clients' pools keep theirs.
 IDLE_S = 75
 
@@ -58,7 +59,8 @@ class Server(uvicorn.Server):
     """Serves one app until SIGTERM or SIGINT. Then event streams end, `drain` is awaited, open requests get their
     answers; a second signal ends it at once."""
 
-    def __init__(self, app: FastAPI, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, app: FastAPI, drain: Callable[[], Awaitable[None]], grace_s: float = 25.0) -> None:
+        """`grace_s` is how long `drain` takes at most."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -70,7 +72,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=IDLE_S,
-                timeout_graceful_shutdown=GRACE_S,
+                timeout_graceful_shutdown=math.ceil(grace_s + ANSWER_S),
             )
         )
         self._closing: asyncio.Event = app.state.closing

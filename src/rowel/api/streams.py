@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from rowel.core.errors import Unavailable
 from rowel.core.jsontext import dump
 from rowel.core.records import Event
 
@@ -37,7 +38,8 @@ async def kept_alive(
                 following = asyncio.ensure_future(anext(frames))
             elif not done:
                 yield b": still here\n\n"
-    except StopAsyncIteration:
+    except (StopAsyncIteration, Unavailable):
+        # Where the store is away, the client comes back and says what it saw last.
         return
     finally:
         await _let_go(closed, following)

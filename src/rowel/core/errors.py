@@ -10,7 +10,7 @@ RowelError
 ├── TooLarge            more bytes than a limit allows
 ├── Conflict            the state of a run, pause or batch refuses this
 ├── Busy                too much is queued or in flight: try again later
-├── Unavailable         the store or the place of files refuses, or the server is draining
+├── Unavailable         the store or the place of files is away, or the server is draining
 └── NodeFailed          a node could not do its work (the run records it; clients see it on the task)
 
 `code` is the stable word clients may branch on; the message is a sentence for people.

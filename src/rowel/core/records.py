@@ -88,6 +88,10 @@ class Run:
     def evolve(self, **changes: Any) -> Run:
         return replace(self, **changes)
 
+    def ended_at(self, now: datetime) -> datetime:
+        """When it ends, if that is now. A clock that was set back since it began makes no end before the beginning."""
+        return max(now, self.start_time)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:

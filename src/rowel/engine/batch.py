@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from rowel.core.batching import Outlook, next_row, outlook, passed_threshold
 from rowel.core.errors import RowelError, Unavailable
@@ -19,6 +19,7 @@ from rowel.engine.canaries import question
 from rowel.engine.cancels import Cancels
 from rowel.engine.house import House
 from rowel.engine.output import write_output
+from rowel.engine.patience import until_back
 from rowel.engine.restore import new_frame
 from rowel.engine.rows import RowReader, selected_rows
 from rowel.engine.runner import Means, Runner
@@ -26,6 +27,11 @@ from rowel.engine.workflows import Pinned
 from rowel.files.rows import Row
 from rowel.store import pauses, runs
 from rowel.store.journal import Changes, Fact, Rest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +74,10 @@ class BatchMover:
         self._rows: dict[RunID, asyncio.Task[None]] = {}
         self._resumed: deque[RunID] = deque()
         self._has_more = False
+        #: Rows that were under way when servers ended, again and again, the most suspicious first, and the one of them
+        #: that goes.
+        self._suspects: deque[RunID] = deque()
+        self._suspect: RunID | None = None
         self._news = asyncio.Event()
         self._is_poked = True
         self._gate = asyncio.Event()
@@ -178,10 +188,21 @@ class BatchMover:
         if self._is_poked or (self._has_more and not self._resumed):
             self._is_poked = False
             await self._find_resumed()
-        while self._resumed and len(self._rows) < self._batch.window and self._may_begin():
+        while len(self._rows) < self._batch.window and self._may_begin():
+            run_id = self._next_resumed()
+            if run_id is None:
+                return
             await self._work_again()
-            run_id = self._resumed.popleft()
             self._go(run_id, self._move_taken(run_id))
+
+    def _next_resumed(self) -> RunID | None:
+        """Of the suspects one goes at a time."""
+        if self._resumed:
+            return self._resumed.popleft()
+        if not self._suspects or self._suspect in self._rows:
+            return None
+        self._suspect = self._suspects.popleft()
+        return self._suspect
 
     async def _work_again(self) -> None:
         """A batch that rested is RUNNING again once a row of it moves."""
@@ -202,9 +223,9 @@ class BatchMover:
 
     async def _find_resumed(self) -> None:
         """As many as there is room for; `_has_more` says that others may wait."""
-        known = {*self._rows, *self._resumed}
+        known = {*self._rows, *self._resumed, *self._suspects}
         most = len(known) + max(0, self._batch.window - len(self._resumed))
-        found = await self._house.database.read(
+        found = await self._read(
             lambda connection: (
                 runs.get(connection, self.run.id),
                 runs.get_batch(connection, self.run.id),
@@ -218,7 +239,17 @@ class BatchMover:
         self.run = self.run.evolve(signals=seen.signals)
         self._take_in(batch)
         self._has_more = len(open_rows) >= most
-        self._resumed.extend(run_id for run_id in open_rows if run_id not in known)
+        self._line_up([row for row in open_rows if row.id not in known])
+
+    def _line_up(self, waiting: Sequence[runs.OpenRun]) -> None:
+        suspicious = self._house.upkeep.suspicious
+        suspects = [row for row in waiting if row.recoveries >= suspicious]
+        suspects.sort(key=lambda row: row.recoveries, reverse=True)
+        self._suspects.extend(row.id for row in suspects)
+        self._resumed.extend(row.id for row in waiting if row.recoveries < suspicious)
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await until_back(lambda: self._house.database.read(query))
 
     def _is_mine(self, seen: Run | None) -> TypeGuard[Run]:
         """Whether nobody else has taken the batch over or ended it."""
@@ -278,12 +309,12 @@ class BatchMover:
         """Let the last rows end, then rest as they leave the batch."""
         await self._gate.wait()
         await self._take_up_resumed()
-        if self._rows or self._resumed:
+        if self._rows or self._resumed or self._suspects:
             await self._wait()
             return
         if self._is_stopped or self._is_draining:
             return
-        found = await self._house.database.read(
+        found = await self._read(
             lambda connection: (
                 runs.get(connection, self.run.id),
                 runs.get_batch(connection, self.run.id),
@@ -344,7 +375,7 @@ class BatchMover:
         await self._gate.wait()
         if self._is_stopped:
             return
-        now = self._house.now()
+        now = self.run.ended_at(self._house.now())
         end = now if status.is_final else None
         rest = Rest(status=status, message=message, end_time=end, signals=self.run.signals)
         counts = _without_the_rest(batch) if status is RunStatus.FAILED else batch
@@ -364,13 +395,13 @@ class BatchMover:
     async def _fail(self, reason: str) -> None:
         """End FAILED, with the rows that wait for people: nobody would move them any more."""
         cancels = Cancels(self._house)
-        await cancels.cancel_owned(self.run, reason)
-        batch = await self._house.database.read(lambda connection: runs.get_batch(connection, self.run.id))
+        await until_back(lambda: cancels.cancel_owned(self.run, reason))
+        batch = await self._read(lambda connection: runs.get_batch(connection, self.run.id))
         if batch is None:
             return
         await self._write_rest(batch, RunStatus.FAILED, reason)
         if self.run.status.is_final:
-            await cancels.cancel_owned(self.run, reason)
+            await until_back(lambda: cancels.cancel_owned(self.run, reason))
 
     def _has_rested(self, rest: Rest, seq: int, told: list[Fact]) -> None:
         self.run = self.run.evolve(

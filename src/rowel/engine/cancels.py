@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from rowel.core.errors import Conflict
+from rowel.core.errors import Conflict, Unavailable
 from rowel.core.records import Run
 from rowel.core.status import RunStatus
 from rowel.engine import facts
 from rowel.engine.house import House
 from rowel.engine.owners import wake_owner
-from rowel.engine.reads import find_run, get_run
+from rowel.engine.reads import find_run, get_changed_run
 from rowel.engine.views import RunView
 from rowel.store import runs
 from rowel.store.journal import Decision
@@ -48,9 +48,8 @@ class Cancels:
                     mover.reopen()
         if not landed:
             raise _ended(await find_run(self._house, run_id))
-        await self._cancel_late(run, message)
-        await wake_owner(self._house, run)
-        return await get_run(self._house, run_id)
+        await self._cancel_owned_late(run, message)
+        return await get_changed_run(self._house, run_id)
 
     async def cancel_owned(self, owner: Run, message: str) -> None:
         """Cancel what a run owns: it is about to end, and nobody would move the others any more."""
@@ -77,12 +76,19 @@ class Cancels:
             self._house.wakeups.publish(child.id, [])
         return True
 
-    async def _cancel_late(self, run: Run, message: str) -> None:
-        """Rows and children that were on their way into the store while their owner was canceled."""
-        for child in await self._owned(run):
-            if await self._write(child, [], message):
-                for mover in self._house.dispatch.under([child.id]):
-                    mover.stop()
+    async def _cancel_owned_late(self, run: Run, message: str) -> None:
+        """Rows and children that were on their way into the store while their owner was canceled. Where the store is
+        lost meanwhile, the next look for orphans finds them."""
+        with suppress(Unavailable):
+            for child in await self._owned(run):
+                await self.cancel_late(child, message)
+            await wake_owner(self._house, run)
+
+    async def cancel_late(self, run: Run, message: str = MESSAGE) -> None:
+        """Cancel a run whose owner has ended."""
+        if await self._write(run, [], message):
+            for mover in self._house.dispatch.under([run.id]):
+                mover.stop()
 
 
 def _ended(run: Run) -> Conflict:

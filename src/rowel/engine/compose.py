@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowel.core.errors import Invalid
+from rowel.core.faults import Fault
 from rowel.engine.batch import BatchMover
 from rowel.engine.batches import Batches
 from rowel.engine.cancels import Cancels
@@ -17,6 +18,7 @@ from rowel.engine.cluster.pace import Pace
 from rowel.engine.decisions import Decisions
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.engine import Engine
+from rowel.engine.faults import Faults
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.programs import Programs
@@ -25,8 +27,10 @@ from rowel.engine.shelves import Shelves
 from rowel.engine.starts import Starts
 from rowel.engine.takeovers import Takeovers
 from rowel.engine.timers import Timers
+from rowel.engine.upkeep import Upkeep
 from rowel.engine.wakeups import Wakeups
 from rowel.engine.workflows import Workflows
+from rowel.files.faults import FaultyFile
 from rowel.files.store import FileStore
 from rowel.files.uploads import MAX_UPLOAD, StoredBlobs
 from rowel.nodes.clients.http import HTTPClient
@@ -36,6 +40,7 @@ from rowel.nodes.context import Services
 from rowel.nodes.registry import Registry, load_registry
 from rowel.store.database import Database
 from rowel.store.dialect import Postgres
+from rowel.store.faults import faulty_dialect
 from rowel.store.journal import Journal
 from rowel.store.transitions import Transitions
 
@@ -82,25 +87,28 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     capacity: Capacity = Capacity(),  # frozen
     role: Role = Role.ALONE,
     pace: Pace = Pace(),  # noqa: B008  # frozen
+    upkeep: Upkeep = Upkeep(),  # noqa: B008  # frozen
     services: Services | None = None,
     registry: Registry | None = None,
     clock: Clock | None = None,
+    faults: Sequence[Fault] = (),
 ) -> Engine:
     """Make an engine on the data directory `data`, which is made where it is missing.
 
     `database_url` names a Postgres to use instead of the directory's SQLite file; there the engine may be one of many,
     by its `role`. `files_url` names a bucket, or another directory, for the files. `environment` holds providers' keys
-    and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private. `services`, `registry` and
-    `clock` are for tests. Nothing is opened yet: `await engine.open()`. Raises `Invalid` where one of the URLs can't be
-    meant.
+    and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private. `services`, `registry`,
+    `clock` and `faults` are for tests. Nothing is opened yet: `await engine.open()`. Raises `Invalid` where one of the
+    URLs can't be meant.
     """
     data.mkdir(parents=True, exist_ok=True)
-    database = Database(database_url or f"sqlite:///{data / 'rowel.db'}")
-    files = FileStore(files_url or str(data / "files"))
+    database, files = _store(
+        database_url or f"sqlite:///{data / 'rowel.db'}", files_url or str(data / "files"), faults
+    )
     used, closers = (services, []) if services else _services(files, environment or {}, http_allow)
     clock, registry = clock or SystemClock(), registry or load_registry()
     programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()
-    dispatch, cluster = _dispatch(database, takeovers, wakeups, capacity, role, pace)
+    dispatch, cluster = _dispatch(database, takeovers, wakeups, capacity, role, pace, upkeep)
     house = House(
         database=database,
         journal=Journal(database.writer, Transitions(database.dialect), has_workers=cluster is not None),
@@ -111,20 +119,43 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         clock=clock,
         wakeups=wakeups,
         dispatch=dispatch,
+        upkeep=upkeep,
     )
-    lock = DataDirectoryLock(data) if cluster is None else None
     return _engine(
-        house, takeovers, registry, Shelves(house, upload_limit=capacity.upload), lock, closers, cluster
+        house,
+        takeovers,
+        registry,
+        Shelves(house, upload_limit=capacity.upload),
+        lock=DataDirectoryLock(data) if cluster is None else None,
+        closers=closers,
+        cluster=cluster,
     )
+
+
+def _store(url: str, root: str, faults: Sequence[Fault]) -> tuple[Database, FileStore]:
+    if not faults:
+        return Database(url), FileStore(root)
+    reach = Faults(faults).reach
+    return Database(url, faulty_dialect(url, reach)), FileStore(root, lambda path: FaultyFile(path, reach))
 
 
 def _dispatch(
-    database: Database, takeovers: Takeovers, wakeups: Wakeups, capacity: Capacity, role: Role, pace: Pace
+    database: Database,
+    takeovers: Takeovers,
+    wakeups: Wakeups,
+    capacity: Capacity,
+    role: Role,
+    pace: Pace,
+    upkeep: Upkeep,
 ) -> tuple[LocalDispatch, Cluster | None]:
     """What moves runs: this process, or those that share the database with it."""
     if role is Role.ALONE:
         local = LocalDispatch(
-            takeovers.take, takeovers.tell_owner, slots=capacity.slots, queue_limit=capacity.queue
+            takeovers.take,
+            takeovers.tell_owner,
+            slots=capacity.slots,
+            queue_limit=capacity.queue,
+            grace_s=upkeep.grace,
         )
         return local, None
     dialect = database.dialect
@@ -140,6 +171,7 @@ def _dispatch(
         wakeups,
         pace,
         queue_limit=capacity.queue,
+        grace_s=upkeep.grace,
         crew=crew,
         only_works=role is Role.WORKS,
     )
@@ -150,6 +182,7 @@ def _engine(  # the shared parts
     takeovers: Takeovers,
     registry: Registry,
     shelves: Shelves,
+    *,
     lock: DataDirectoryLock | None,
     closers: Closers,
     cluster: Cluster | None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from rowel.core.errors import Conflict, InvalidForm, NotFound
+from rowel.core.errors import Conflict, InvalidForm, NotFound, Unavailable
 from rowel.core.outcomes import Failure, Fields
 from rowel.core.records import Pause, Run, Task
 from rowel.core.schemas import Schema
@@ -17,7 +18,7 @@ from rowel.engine.execute import checked
 from rowel.engine.house import House
 from rowel.engine.owners import wake_owner
 from rowel.engine.progress import DECLINED, approved_routes
-from rowel.engine.reads import find_run, get_run
+from rowel.engine.reads import find_run, get_changed_run, get_run
 from rowel.engine.views import RunView
 from rowel.nodes.base import Node
 from rowel.store import pauses
@@ -56,7 +57,7 @@ class Decisions:
         if action is not PauseAction.DECLINE:
             check_form(pause, inputs)
         told = await self._answer(run, pause, action, inputs, user_id, comments)
-        seen = await get_run(self._house, run_id)
+        seen = await get_changed_run(self._house, run_id)
         return replace(seen, run=seen.run.evolve(message=told))
 
     async def answer(
@@ -134,7 +135,7 @@ class Decisions:
             user_id=user_id,
             inputs=inputs,
             comments=comments,
-            time=self._house.now(),
+            time=max(pause.pause_time, self._house.now()),
             task=task,
         )
         if seen.batch is not None and action is PauseAction.DECLINE:
@@ -150,7 +151,9 @@ class Decisions:
             raise await self._too_late(run, pause)
         self._house.publish(run.id, answered.seq, told)
         self._house.dispatch.wake(run)
-        await wake_owner(self._house, run)
+        with suppress(Unavailable):
+            # The next look at runs with work finds an owner that was not woken.
+            await wake_owner(self._house, run)
 
     async def _end_batch(self, run: Run, pause: Pause, decision: Decision, sentence: str) -> None:
         try:
@@ -171,7 +174,7 @@ class Decisions:
         before = next(task for task in seen.tasks if task.path == pause.path)
         program, node_id = seen.program.at(pause.path)
         handles = program.graph.handles(node_id)
-        now = self._house.now()
+        now = max(pause.pause_time, self._house.now())
         if action is None:
             failed = _failed(before, program.nodes[node_id], handles, comments or LATE)
             return failed.evolve(end_time=now)

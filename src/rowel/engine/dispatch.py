@@ -13,9 +13,6 @@ from rowel.core.records import Run, RunID
 
 log = logging.getLogger(__name__)
 
-#: Seconds that running tasks get to end when the process is asked to.
-GRACE_S = 25.0
-
 
 class Mover(Protocol):
     """Moves one run: a `Runner`, or a batch's."""
@@ -45,12 +42,15 @@ class LocalDispatch:
         *,
         slots: int = 256,
         queue_limit: int = 10_000,
+        grace_s: float = 25.0,
     ) -> None:
-        """`take` takes a run over and makes its mover (None: there is nothing to do); `rested` hears of each end."""
+        """`take` takes a run over and makes its mover (None: there is nothing to do); `rested` hears of each end.
+        `grace_s` is what running tasks get to end when the process is asked to."""
         self._take = take
         self._rested = rested
         self._slots = slots
         self._queue_limit = queue_limit
+        self._grace_s = grace_s
         self._queue: deque[tuple[RunID, Mover | None]] = deque()
         self._queued: set[RunID] = set()
         self._moving = 0
@@ -103,6 +103,15 @@ class LocalDispatch:
         else:
             self.submit(run_id)
 
+    def remind(self, run_id: RunID, signals: int) -> None:
+        """The store shows this run with work, and with so many signals: move it if nobody does, and let its mover look
+        if it has missed some of them."""
+        mover = self._live.get(run_id)
+        if mover is None and run_id not in self._queued:
+            self.submit(run_id)
+        elif mover is not None and mover.run.signals < signals:
+            mover.poke()
+
     def wake(self, run: Run) -> None:
         """Let the run's mover look at the store again. A row that rests is taken up by its batch and by nobody else."""
         is_resting_row = run.row_index is not None and not self.is_live(run.id)
@@ -147,8 +156,9 @@ class LocalDispatch:
         if not waiting:
             self._waiting.pop(run_id, None)
 
-    async def close(self) -> None:
-        """Start nothing more, let running tasks end within the grace, then interrupt them. Runs stay open."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """Start nothing more, let running tasks end within the grace (`at_once`: without), then interrupt them. Runs
+        stay open."""
         self._is_draining = True
         while self._queue:
             run_id, _ = self._queue.popleft()
@@ -157,7 +167,7 @@ class LocalDispatch:
         for mover in list(self._live.values()):
             mover.drain()
         if self._work:
-            _, late = await asyncio.wait(self._work, timeout=GRACE_S)
+            _, late = await asyncio.wait(self._work, timeout=0 if at_once else self._grace_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -192,6 +202,9 @@ class LocalDispatch:
                 self._go_live(run_id, mover)
             if mover is not None:
                 run = await mover.drive()
+        except Unavailable as refusal:
+            log.info("run %s could not begin: %s", run_id, refusal)
+            error = refusal
         except Exception as problem:
             log.exception("run %s could not be moved", run_id)
             error = problem

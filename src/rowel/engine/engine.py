@@ -84,16 +84,18 @@ class Engine:
             await self.close()
             raise
 
-    async def drain(self) -> None:
-        """Start nothing more, let running tasks end (up to 25 s) and write what they gave. Reads go on."""
+    async def drain(self, *, at_once: bool = False) -> None:
+        """Start nothing more, let running tasks end (`at_once`: interrupt them) and write what they gave. Reads go
+        on."""
         if self._cluster is not None:
             self._cluster.stop()
         await self._timers.close()
-        await self._house.dispatch.close()
+        await self._house.dispatch.close(at_once=at_once)
 
-    async def close(self) -> None:
-        """Let running tasks end (up to 25 s), write what they gave, and let go of everything. Runs stay open."""
-        await self.drain()
+    async def close(self, *, at_once: bool = False) -> None:
+        """Let running tasks end (`at_once`: interrupt them), write what they gave, and let go of everything. Runs stay
+        open."""
+        await self.drain(at_once=at_once)
         if self._cluster is not None:
             await self._cluster.close()
         for closer in self._closers:
@@ -106,12 +108,12 @@ class Engine:
         return self._house.now()
 
     def store_trouble(self) -> str | None:
-        """Why the store refuses writes; None while it takes them."""
-        return self._house.database.writer.trouble
+        """Why the store can't be written or read, by the last try; None while both work."""
+        return self._house.database.trouble
 
     async def trouble(self) -> str | None:
-        """Why this process can't do its work now: the store refuses writes, or no worker is alive. None: it can."""
-        trouble = self.store_trouble()
+        """Why this process can't do its work now: the store can't be used, or no worker is alive. None: it can."""
+        trouble = await self._house.database.look()
         if trouble is None and self._cluster is not None and not await self._cluster.count_workers():
             return "No worker is alive: runs are accepted and wait. Start `rowel worker`."
         return trouble

@@ -10,6 +10,7 @@ from rowel.core.records import RunID
 from rowel.engine.clock import Clock
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.programs import Programs
+from rowel.engine.upkeep import Upkeep
 from rowel.engine.wakeups import Wakeups
 from rowel.engine.workflows import Workflows
 from rowel.files.store import FileStore
@@ -31,6 +32,7 @@ class House:
     clock: Clock
     wakeups: Wakeups
     dispatch: LocalDispatch
+    upkeep: Upkeep
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -24,7 +24,7 @@ CHUNK = 200
 async def write_output(house: House, file: OutputFile, batch_id: RunID) -> OutputFile:
     """Write the whole file; it appears at once."""
     await write_lines(house.files, file.key, lines(house, batch_id))
-    return replace(file, is_ready=True, updated_at=house.now())
+    return replace(file, is_ready=True, updated_at=max(file.created_at, house.now()))
 
 
 async def lines(house: House, batch_id: RunID) -> AsyncIterator[str]:

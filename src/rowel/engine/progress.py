@@ -75,17 +75,29 @@ class Progress:
         #: Tasks that wait for a person, and those that wait for a child run, by path.
         self.paused: dict[str, Place] = {}
         self.waiting: dict[str, Place] = {}
+        #: No time that is noted of this run lies before it.
+        self.latest = run.start_time
         self._services = services
         self._clock = clock
         self._tasks: dict[str, Task] = {}
         self._pauses: list[PauseRecord] = []
         self._facts: list[Fact] = []
 
+    def now(self) -> datetime:
+        """The time to be noted. It never goes back within a run, though the clock may be set back."""
+        self.latest = max(self.latest, self._clock.now())
+        return self.latest
+
     def open(self, frame: Frame, without: frozenset[str] = frozenset()) -> None:
         """Take up what a new or restored frame's plan decided first; some of its nodes may be under way."""
         opening = frame.planner.opening
         start = tuple(node_id for node_id in opening.start if node_id not in without)
         self._apply(frame, Decisions(start, opening.cancel))
+
+    def begin_again(self, place: Place) -> None:
+        """The time of a task's next attempt has come, whatever the clock says."""
+        place.frame.tasks[place.node_id] = place.task.evolve(retry_at=None)
+        self.ready.append(place)
 
     def collect(self) -> Changes:
         """Hand over everything that is to be written."""
@@ -128,8 +140,7 @@ class Progress:
     def _begin(self, place: Place) -> None:
         frame, node_id = place
         before = frame.tasks.get(node_id)
-        now = self._clock.now()
-        if before is not None and before.retry_at is not None and before.retry_at > now:
+        if before is not None and before.retry_at is not None and before.retry_at > self._clock.now():
             self.sleeping.append((place, before.retry_at))
             return
         node, is_pure = frame.program.nodes[node_id], frame.program.traits[node_id].pure
@@ -145,7 +156,7 @@ class Progress:
             status=TaskStatus.RUNNING,
             attempt=1 if before is None else before.attempt + 1,
             inputs=frame.received_by(node_id),
-            start_time=now,
+            start_time=self.now(),
         )
         if is_pure:
             self.settle(place, run_pure(node.run(place.task.inputs or {}, self.context(place))))
@@ -242,7 +253,7 @@ class Progress:
             path=place.path,
             node_id=node_id,
             message=pause.message,
-            pause_time=self._clock.now(),
+            pause_time=self.now(),
             input_data=place.task.inputs or {},
             form=pause.form,
             assignees=pause.assignees,
@@ -264,7 +275,7 @@ class Progress:
         self.open(place.frame.inner(place.node_id, iteration, inputs))
 
     def _apply(self, frame: Frame, decisions: Decisions) -> None:
-        now = self._clock.now() if decisions.cancel else None
+        now = self.now() if decisions.cancel else None
         for node_id in decisions.cancel:
             frame.tasks[node_id] = Task(
                 run_id=self.run.id,
@@ -336,6 +347,7 @@ class Progress:
 
     def _take_decision(self, place: Place, task: Task) -> None:
         place.frame.tasks[place.node_id] = task
+        self.latest = max(self.latest, task.end_time or self.latest)
         self._wake(place.frame)
         if task.status is TaskStatus.COMPLETED:
             place.frame.outputs[place.node_id] = task.outputs or {}
@@ -398,7 +410,7 @@ class Progress:
         routes: frozenset[str] | None = None,
         error: str | None = None,
     ) -> None:
-        now = self._clock.now()
+        now = self.now()
         task = place.task.evolve(
             status=status, outputs=outputs, routes=routes, error=error, end_time=now, retry_at=None
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from rowel.core.errors import NotFound
+from rowel.core.errors import NotFound, Unavailable
 from rowel.core.records import Batch, Dataset, Event, Pause, Run, Task, Version
 from rowel.engine.house import House
 from rowel.engine.views import RunView, view
@@ -31,6 +31,16 @@ async def get_run(house: House, run_id: str) -> RunView:
         raise missing(run_id)
     run, version, tasks, batch = found
     return view(run, version, tasks, house.workflows.pin(version).program, batch)
+
+
+async def get_changed_run(house: House, run_id: str) -> RunView:
+    """The run after a change of it has landed. Where it can't be read, `Unavailable` says that it was kept."""
+    try:
+        return await get_run(house, run_id)
+    except Unavailable as error:
+        raise Unavailable(
+            f"This was kept, and run {run_id} can't be read at the moment. Look at it later instead of trying again."
+        ) from error
 
 
 async def find_run(house: House, run_id: str) -> Run:

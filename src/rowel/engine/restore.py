@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from rowel.core.outcomes import Fields
 from rowel.core.planner import Planner, Settled, State
@@ -118,6 +119,12 @@ def _fill(frame: Frame, level: Mapping[str, Task]) -> None:
 
 def _is_done(task: Task) -> bool:
     return task.status is TaskStatus.COMPLETED
+
+
+def latest_time(run: Run, tasks: Sequence[Task]) -> datetime:
+    """The latest time that was noted of a run."""
+    times = [time for task in tasks for time in (task.start_time, task.end_time) if time is not None]
+    return max([run.start_time, *times])
 
 
 def first_reasons(tasks: Sequence[Task]) -> tuple[str | None, str | None]:

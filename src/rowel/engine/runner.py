@@ -22,6 +22,7 @@ from rowel.engine import facts
 from rowel.engine.clock import Clock
 from rowel.engine.execute import attempt
 from rowel.engine.frames import Frame
+from rowel.engine.patience import until_back
 from rowel.engine.progress import Answer, Place, Progress
 from rowel.engine.wakeups import Wakeups
 from rowel.nodes.context import Services
@@ -208,12 +209,12 @@ class Runner:
 
     async def _sleep(self, place: Place, moment: datetime) -> None:
         await self._means.clock.sleep_until(moment)
-        self.progress.ready.append(place)
+        self.progress.begin_again(place)
         self._news.set()
 
     async def _call_child(self, place: Place, wish: StartChild) -> None:
         try:
-            await self._means.start_child(self.run, place.path, wish)
+            await until_back(lambda: self._means.start_child(self.run, place.path, wish))
         except (Invalid, NotFound) as error:
             self.progress.waiting.pop(place.path, None)
             self._tell(place, Failure(error.message))
@@ -244,7 +245,7 @@ class Runner:
         return Rest(
             status=status,
             message=self.progress.message if status.is_final else None,
-            end_time=self._means.clock.now() if status.is_final else None,
+            end_time=self.progress.now() if status.is_final else None,
             signals=self.run.signals,
         )
 

@@ -14,7 +14,7 @@ from rowel.engine import facts
 from rowel.engine.given import check_json, checked_outputs, given_tasks, scope_of
 from rowel.engine.house import House
 from rowel.engine.programs import Program
-from rowel.engine.reads import find_run, get_run
+from rowel.engine.reads import find_run, get_changed_run
 from rowel.engine.restore import new_frame
 from rowel.engine.runner import Means, ReadNews, Runner
 from rowel.engine.views import RunView, view
@@ -187,13 +187,13 @@ class Starts:
         except TimeoutError:
             if runner is not None:
                 await _settled(runner.kept, rested)
-            return await get_run(self._house, run.id)
+            return await get_changed_run(self._house, run.id)
         except Unavailable:
             if runner is not None and not runner.kept.is_set():
                 raise
-            return await get_run(self._house, run.id)
+            return await get_changed_run(self._house, run.id)
         if runner is None or pinned.program.inner or not run.status.is_final:
-            return await get_run(self._house, run.id)
+            return await get_changed_run(self._house, run.id)
         return view(run, pinned.version, list(runner.progress.root.tasks.values()), pinned.program)
 
     def _runner(

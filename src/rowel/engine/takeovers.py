@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rowel.core.errors import NotFound
 from rowel.core.outcomes import Usage
@@ -17,9 +17,10 @@ from rowel.engine.cancels import Cancels
 from rowel.engine.dispatch import Mover
 from rowel.engine.house import House
 from rowel.engine.owners import wake_owner
+from rowel.engine.patience import until_back
 from rowel.engine.progress import Answer
 from rowel.engine.reads import find_run
-from rowel.engine.restore import Restoration, first_reasons
+from rowel.engine.restore import Restoration, first_reasons, latest_time
 from rowel.engine.runner import Means, News, Runner
 from rowel.engine.views import outputs_of, usage_of
 from rowel.store import lanes, pauses, runs, workflows
@@ -30,12 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How often a run is taken over before it is held responsible for the crashes. Resting and every COMPLETED task start
-#: anew; a run that others work for is not held responsible before they are.
-MAX_RECOVERIES = 20
-
 #: Makes what moves a batch.
 MakeBatchMover = Callable[[BatchJob], Mover]
+
+T = TypeVar("T")
 
 Found = tuple[Run, Version, list[Task], list[Pause], Batch | None]
 
@@ -70,7 +69,7 @@ class Takeovers:
         return None if found is None else self._runner(found)
 
     async def _claim(self, run_id: RunID) -> Found | None:
-        before = await self._house.database.read(lambda connection: runs.get(connection, run_id))
+        before = await self._read(lambda connection: runs.get(connection, run_id))
         if before is None or before.status.is_final or not before.has_work:
             return None
         begins = before.status is RunStatus.PENDING
@@ -80,32 +79,36 @@ class Takeovers:
             return None
         if told:
             self._house.publish(run_id, taken.seq, told)
-        found = await self._house.database.read(lambda connection: _read(connection, run_id))
+        found = await self._read(lambda connection: _read(connection, run_id))
         run = found[0]
-        if run.recoveries > MAX_RECOVERIES and not await self._has_workers(run):
+        if run.recoveries > self._house.upkeep.recoveries and not await self._has_workers(run):
             await self._give_up(run)
             return None
         return found
 
     async def _has_workers(self, run: Run) -> bool:
-        owned, count = await self._house.database.read(
+        owned, count = await self._read(
             lambda connection: (runs.open_owned(connection, run.id), lanes.count(connection, run.id))
         )
         return count > 0 or any(child.has_work for child in owned)
 
     async def _give_up(self, run: Run) -> None:
         message = (
-            f"The run was taken up {MAX_RECOVERIES} times and the server ended each time before the run did; "
-            "it is not tried again."
+            f"The run was taken up {self._house.upkeep.recoveries} times and the server ended each time before the run "
+            "did; it is not tried again."
         )
         log.error("run %s: %s", run.id, message)
         await self.fail(run, message)
 
     async def fail(self, run: Run, message: str) -> None:
         """End a run from outside, with what it owns."""
+        await until_back(lambda: self._fail(run, message))
+
+    async def _fail(self, run: Run, message: str) -> None:
         await Cancels(self._house).cancel_owned(run, message)
         run = await find_run(self._house, run.id)
-        rest = Rest(status=RunStatus.FAILED, message=message, end_time=self._house.now(), signals=run.signals)
+        end = run.ended_at(self._house.now())
+        rest = Rest(status=RunStatus.FAILED, message=message, end_time=end, signals=run.signals)
         told = [facts.of_run(run, rest.status, message)]
         seq = await self._house.journal.rest(run, Changes(facts=told), rest)
         if seq is not None:
@@ -114,7 +117,7 @@ class Takeovers:
 
     async def _move_batch(self, run: Run) -> Mover | None:
         try:
-            job = await self._batches.job(run)
+            job = await until_back(lambda: self._batches.job(run))
         except NotFound as error:
             await self.fail(run, f"The batch could not go on: {error.message}")
             return None
@@ -126,6 +129,7 @@ class Takeovers:
         restoration = Restoration(run, program, tasks, open_pauses)
         root = restoration.root()
         runner = Runner(self._means, run, root)
+        runner.progress.latest = latest_time(run, tasks)
         runner.progress.failure, runner.progress.refusal = first_reasons(tasks)
         runner.progress.usage = usage_of(tasks) or Usage()
         restoration.reopen(runner.progress, root)
@@ -144,7 +148,10 @@ class Takeovers:
             answers += [self._child_answer(connection, run, path) for path in waiting]
             return News(seen, answers)
 
-        return await self._house.database.read(query)
+        return await self._read(query)
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await until_back(lambda: self._house.database.read(query))
 
     def _child_answer(self, connection: Connection, run: Run, path: str) -> Answer:
         child = runs.child_of(connection, run.id, path)
@@ -164,7 +171,7 @@ class Takeovers:
 
     async def tell_owner(self, run: Run) -> None:
         """A run that others wait for came to rest: wake its owner, or the batch that moves its owner."""
-        await wake_owner(self._house, run)
+        await until_back(lambda: wake_owner(self._house, run))
 
 
 def _read(connection: Connection, run_id: RunID) -> Found:

@@ -23,12 +23,13 @@ Taken = ParamSpec("Taken")
 class Directory:
     """The files below a directory, which is made where it is missing."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, new_file: Callable[[Path], NewFile] = NewFile) -> None:
         self._root = root
+        self._new_file = new_file
         self._made: Any = None
 
     async def write(self, key: str, parts: AsyncIterator[bytes]) -> None:
-        file = NewFile(self.place(key))
+        file = self._new_file(self.place(key))
         try:
             await _on_disk(cannot_keep, file.open)
             async for part in parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 from rowel.core.errors import TooLarge
 from rowel.files.bucket import Bucket
 from rowel.files.directory import Directory
+from rowel.files.disk import NewFile
 from rowel.files.refusals import missing
 
 #: What a key may look like: folders and names of ours, none longer than a file system takes, never a way out.
@@ -53,14 +54,15 @@ class Place(Protocol):
 class FileStore:
     """Files under one root. A file appears whole or not at all; on a local disk it is synced before it is told of."""
 
-    def __init__(self, root: str) -> None:
-        """`root` is a directory, made where it is missing, or a URL such as `s3://bucket/prefix`.
+    def __init__(self, root: str, new_file: Callable[[Path], NewFile] = NewFile) -> None:
+        """`root` is a directory, made where it is missing, or a URL such as `s3://bucket/prefix`. `new_file` begins a
+        file in a directory.
 
         Raises `Invalid` for a URL that can mean no bucket.
         """
         if root.startswith("file://"):
             root = url2pathname(urlsplit(root).path)
-        self._directory = None if "://" in root else Directory(Path(root))
+        self._directory = None if "://" in root else Directory(Path(root), new_file)
         self._place: Place = self._directory or Bucket(root)
 
     async def write(self, key: str, stream: AsyncIterator[bytes], *, limit: int | None = None) -> int:

@@ -212,14 +212,20 @@ class Commits:
             log.debug("closing a broken connection: %s", error)
 
     def _note_trouble(self, error: BaseException) -> None:
+        reason = reason_of(error)
         if self.trouble is None:
-            log.error("the store refuses writes: %s", error)
-        self.trouble = str(error) or type(error).__name__
+            log.error("the store refuses writes: %s", reason)
+        self.trouble = reason
 
     def _note_recovery(self) -> None:
         if self.trouble is not None:
             log.warning("the store takes writes again")
         self.trouble = None
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what a driver says."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _jobs(group: Group, results: Sequence[Result]) -> Sequence[Job]:

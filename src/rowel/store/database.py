@@ -6,14 +6,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolIsEmpty
 
 from rowel.core.errors import Conflict, Unavailable
-from rowel.store.dialect import dialect_of
+from rowel.store.commits import reason_of
+from rowel.store.dialect import Dialect, dialect_of
 from rowel.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -25,35 +28,69 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+#: Seconds that whoever reads waits at most, though the store hangs.
+READ_WITHIN_S = 15.0
+
 
 class Database:
     """One database, for one event loop. `url` is `sqlite:///path` or `postgresql://...`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, dialect: Dialect | None = None) -> None:
+        """`dialect` takes the place of the URL's own; for tests."""
         self.url = url
-        self.dialect = dialect_of(url)
+        self.dialect = dialect or dialect_of(url)
         self.engine = self.dialect.engine()
         self.writer = Writer(self.dialect)
         self._held: Any = None
+        #: Why the last read failed; None while reading works.
+        self._unread: str | None = None
         self._readers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="rowel-read")
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store can't be written or read, by the last try; None while both work."""
+        return self.writer.trouble or self._unread
+
+    async def look(self) -> str | None:
+        """The same, after a look whether it can be read now."""
+        with suppress(Unavailable):
+            await self.read(_look)
+        return self.trouble
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` on a connection of its own, in a thread, on one consistent snapshot.
 
-        Raises `Unavailable` where the store is away.
+        Raises `Unavailable` where the store can't be read, or does not answer.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
-        except (OperationalError, InterfaceError) as error:
-            log.info("the store can't be read: %s", error.orig)
-            raise Unavailable(
-                "The store can't be read at the moment. Look again before you repeat what changes something."
-            ) from error
+            async with asyncio.timeout(READ_WITHIN_S):
+                return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
+        except TimeoutError as error:
+            raise self._away(f"it gave no answer within {READ_WITHIN_S:g} s") from error
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
         """Run `query` here and now; for what is known to be small."""
-        with self.engine.connect() as connection:
-            return query(connection)
+        try:
+            with self.engine.connect() as connection:
+                found = query(connection)
+        except DBAPIError as error:
+            if error.orig is not None and self.dialect.is_about_data(error.orig):
+                raise
+            raise self._away(reason_of(error.orig or error)) from error
+        except PoolIsEmpty as error:
+            raise self._away("all connections are in use") from error
+        if self._unread is not None:
+            log.warning("the store can be read again")
+            self._unread = None
+        return found
+
+    def _away(self, why: str) -> Unavailable:
+        if self._unread is None:
+            log.error("the store can't be read: %s", why)
+        self._unread = why
+        return Unavailable(
+            "The store can't be read at the moment. Look again before you repeat what changes something."
+        )
 
     def hold(self, *, shares: bool = False) -> None:
         """Take the database until `close`, for this engine alone or as one of many that share it.
@@ -88,7 +125,7 @@ class Database:
                 ) from error
 
     def is_migrated(self) -> bool:
-        """Whether the tables are at this version's newest revision. Raises the driver's error."""
+        """Whether the tables are at this version's newest revision. Raises `Unavailable`."""
         from alembic.runtime.migration import MigrationContext
         from alembic.script import ScriptDirectory
 
@@ -98,13 +135,13 @@ class Database:
         )
 
     def check(self) -> None:
-        """Raise the driver's error where the database can't be read."""
-        self.read_now(lambda connection: connection.execute(text("SELECT 1")).scalar())
+        """Raise `Unavailable` where the database can't be read."""
+        self.read_now(_look)
 
     async def close(self) -> None:
         """Write what is queued, then let go of every connection."""
         await self.writer.close()
-        self._readers.shutdown(wait=True)
+        await asyncio.to_thread(self._readers.shutdown)
         self.engine.dispose()
         if self._held is not None:
             self._held.close()
@@ -123,3 +160,7 @@ def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
+
+
+def _look(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))

@@ -22,12 +22,18 @@ MIGRATION_LOCK = 0x726F77656C
 ENGINE_LOCK = 0x526F77656C
 
 
-#: What libpq is told unless the URL says otherwise: how long a lost server may go unnoticed, in seconds.
+#: Seconds that a write or a read waits for another process's lock on a SQLite file, and that a migration does.
+BUSY_S = 3.0
+MIGRATION_BUSY_S = 30.0
+
+#: What libpq is told unless the URL says otherwise: how long a lost server may go unnoticed, in seconds
+#: (`tcp_user_timeout`: in milliseconds).
 PATIENCE = {
-    "connect_timeout": "10",
+    "connect_timeout": "5",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
 }
 
 #: What one step gave: its row where it returns one, else the number of rows it touched.
@@ -95,11 +101,13 @@ class SQLite:
     insert = staticmethod(sqlite.insert)
     orders_groups = False
 
-    def __init__(self, path: str, busy_timeout_s: float = 30.0) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._busy_timeout_s = busy_timeout_s
 
     def engine(self) -> Engine:
+        return self._engine(BUSY_S)
+
+    def _engine(self, busy_timeout_s: float) -> Engine:
         # sqlite3 begins no transaction for reads by itself, so that each query would see another state.
         engine = create_engine(
             URL.create("sqlite", database=self.path),
@@ -108,7 +116,7 @@ class SQLite:
             max_overflow=24,
             connect_args={
                 "check_same_thread": False,
-                "timeout": self._busy_timeout_s,
+                "timeout": busy_timeout_s,
                 "isolation_level": None,
             },
         )
@@ -118,8 +126,12 @@ class SQLite:
 
     @contextmanager
     def migration(self, engine: Engine) -> Iterator[SQLConnection]:
-        with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
-            yield connection
+        patient = self._engine(MIGRATION_BUSY_S)
+        try:
+            with patient.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
+                yield connection
+        finally:
+            patient.dispose()
 
     def hold(self, *, shares: bool) -> Any | None:
         # The data directory has a lock of its own, so here is nothing to let go of.
@@ -129,9 +141,7 @@ class SQLite:
         return ()
 
     def connect(self) -> Connection:
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, timeout=self._busy_timeout_s
-        )
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
         self._prepare(connection)
         return SQLiteConnection(connection)
 

@@ -287,7 +287,7 @@ class Journal:
                 **refusal,
                 "run_id": one.id,
                 "root_id": run.id,
-                "end_time": rows.to_number(time),
+                "end_time": rows.to_number(one.ended_at(time)),
                 "message": rows.to_text(message),
                 "events": len(facts),
                 "stamp": stamp,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -136,25 +137,33 @@ def _open_rows(*, is_paused: bool = True) -> ScalarSelect[int]:
     )
 
 
-def open_runs(connection: Connection) -> list[Run]:
+class OpenRun(NamedTuple):
+    """A run that has work, how often it was given some from outside, and how often it was taken over in vain."""
+
+    id: RunID
+    signals: int
+    recoveries: int
+
+
+def open_runs(connection: Connection) -> list[OpenRun]:
     """Runs that have work, oldest first. Rows of a batch are left out: their batch takes them up itself."""
     query = (
-        select(*COLUMNS)
+        select(runs.c.id, runs.c.signals, runs.c.recoveries)
         .where(literal_column("has_work = 1"), runs.c.row_index.is_(None))
         .order_by(runs.c.start_time)
     )
-    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
+    return [OpenRun(RunID(run_id), *counts) for run_id, *counts in connection.execute(query)]
 
 
-def open_rows(connection: Connection, batch_id: str, limit: int) -> list[RunID]:
+def open_rows(connection: Connection, batch_id: str, limit: int) -> list[OpenRun]:
     """The first rows of a batch, in row order, that have begun and have work."""
     query = (
-        select(runs.c.id)
+        select(runs.c.id, runs.c.signals, runs.c.recoveries)
         .where(*_open_of(batch_id), runs.c.has_work == 1)
         .limit(limit)
         .order_by(runs.c.row_index)
     )
-    return [RunID(run_id) for (run_id,) in connection.execute(query)]
+    return [OpenRun(RunID(run_id), *counts) for run_id, *counts in connection.execute(query)]
 
 
 def open_owned(connection: Connection, owner_id: str) -> list[Run]:
@@ -176,6 +185,18 @@ def _open_owned(owner_id: str) -> Select[tuple[object]]:
 def _open_of(owner_id: str) -> tuple[ColumnElement[bool], ...]:
     owned = literal_column("owner_id IS NOT NULL", Boolean())
     return runs.c.owner_id == owner_id, owned, runs.c.end_time.is_(None)
+
+
+def orphans(connection: Connection) -> list[Run]:
+    """Open runs whose owner has ended: they were on their way into the store while it was canceled."""
+    owner = runs.alias("owner")
+    waited_for = select(runs.c.owner_id).where(
+        literal_column("owner_id IS NOT NULL"), runs.c.end_time.is_(None)
+    )
+    ended = select(owner.c.id).where(owner.c.id.in_(waited_for), owner.c.end_time.is_not(None))
+    return [
+        run for owner_id in connection.execute(ended).scalars() for run in open_owned(connection, owner_id)
+    ]
 
 
 def child_of(connection: Connection, owner_id: str, owner_path: str) -> Run | None:

@@ -287,10 +287,12 @@ class Transitions:
         self.cancel_declined = self._move(canceled, *this, _answered())
         self.cancel_owned = self._move(canceled, *this, _stamped("root_id"))
         of_run = tasks.c.run_id == word("run_id")
+        began_later = tasks.c.start_time > number("end_time")
+        end = case((began_later, tasks.c.start_time), else_=number("end_time"))
         self.cancel_tasks = self._compiled(
             update(tasks)
             .where(of_run, tasks.c.status.not_in(FINAL_TASK), _stamped())
-            .values({"status": TaskStatus.CANCELED.value, "end_time": number("end_time")})
+            .values({"status": TaskStatus.CANCELED.value, "end_time": end})
         )
         self.close_pauses = self._compiled(
             update(pauses)

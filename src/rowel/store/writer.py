@@ -21,6 +21,10 @@ from rowel.store.statements import Step
 
 #: Seconds between tries while the store refuses writes.
 RETRY_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+#: Seconds that a writer who can be refused waits at most, though the store hangs.
+ANSWER_WITHIN_S = 15.0
+#: Seconds that closing waits for what is being written.
+CLOSE_WITHIN_S = 3.0
 
 
 @dataclass(eq=False, kw_only=True)
@@ -76,9 +80,9 @@ class Writer:
         Where other processes work on the database, they hear that the runs `about` changed, and get the `jobs` if the
         group landed.
 
-        Raises `Unavailable` where the store refuses writes (never when `persistent`: then it waits until the store is
-        back) or was closed, and the driver's error where the values themselves can't be stored. Whoever is canceled
-        while waiting doesn't take the write back.
+        Raises `Unavailable` where the store refuses writes or does not answer (never when `persistent`: then it waits
+        until the store is back) or was closed, and the driver's error where the values themselves can't be stored.
+        Whoever is canceled while waiting doesn't take the write back.
         """
         if self._is_closing:
             raise Unavailable("The store is closed; nothing was changed.")
@@ -88,7 +92,24 @@ class Writer:
         if not self._collecting:
             loop.call_soon(self._hand_over)
         self._collecting.append(write)
-        return await write.future
+        return await (future if persistent else self._answer(write))
+
+    async def _answer(self, write: Write) -> list[Result]:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await write.future
+        except TimeoutError:
+            raise self._withdraw(write) from None
+
+    def _withdraw(self, write: Write) -> Unavailable:
+        """Take back what the thread has not begun to write, and say whether that was possible."""
+        with self._wake:
+            if write in self._queued:
+                self._queued.remove(write)
+                return self._commits.refusal(write)
+        return Unavailable(
+            "The store does not answer; whether this was kept is not known. Look before you try again."
+        )
 
     def _hand_over(self) -> None:
         """Give the thread everything that this turn of the event loop collected."""
@@ -103,13 +124,14 @@ class Writer:
             self._thread.start()
 
     async def close(self) -> None:
-        """Write what is queued and end the thread. Persistent groups that can't be written are given up."""
+        """Write what is queued and end the thread. Persistent groups that can't be written are given up, and where the
+        store hangs all of them are."""
         self._hand_over()
         with self._wake:
             self._is_closing = True
             self._wake.notify()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, CLOSE_WITHIN_S)
 
     def _work(self) -> None:
         while (writes := self._take()) is not None:

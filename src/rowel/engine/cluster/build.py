@@ -21,13 +21,19 @@ def build_cluster(  # noqa: PLR0913  # plain values and shared parts
     pace: Pace,
     *,
     queue_limit: int,
+    grace_s: float,
     crew: tuple[int, int] | None,
     only_works: bool,
 ) -> tuple[ClusterDispatch, Cluster]:
     """`crew` says how many interactive and batch jobs this process does at a time; None: none."""
     jobs = JobQueue(dialect)
     dispatch = ClusterDispatch(
-        takeovers.take, takeovers.tell_owner, database=database, queue=jobs, queue_limit=queue_limit
+        takeovers.take,
+        takeovers.tell_owner,
+        database=database,
+        queue=jobs,
+        queue_limit=queue_limit,
+        grace_s=grace_s,
     )
     hands = None if crew is None else Crew(jobs, pace, interactive=crew[0], batch=crew[1])
     return dispatch, Cluster(database, dialect, dispatch, jobs, wakeups, pace, hands, only_works=only_works)

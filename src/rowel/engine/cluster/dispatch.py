@@ -12,7 +12,7 @@ from rowel.core.errors import Busy, Unavailable
 from rowel.core.records import Run, RunID
 from rowel.core.status import RunStatus
 from rowel.engine.cluster.queue import JobQueue
-from rowel.engine.dispatch import GRACE_S, LocalDispatch, Mover
+from rowel.engine.dispatch import LocalDispatch, Mover
 from rowel.store import queue as reads
 from rowel.store import runs
 from rowel.store.database import Database
@@ -42,8 +42,9 @@ class ClusterDispatch(LocalDispatch):
         database: Database,
         queue: JobQueue,
         queue_limit: int,
+        grace_s: float,
     ) -> None:
-        super().__init__(take, rested, queue_limit=queue_limit)
+        super().__init__(take, rested, queue_limit=queue_limit, grace_s=grace_s)
         self._database = database
         self._jobs = queue
         self._limit = queue_limit
@@ -160,7 +161,7 @@ class ClusterDispatch(LocalDispatch):
         for run in found:
             self._resolve(run.id, run, None)
 
-    async def close(self) -> None:
+    async def close(self, *, at_once: bool = False) -> None:
         """Start nothing more, let running tasks end within the grace, then interrupt them. Their runs are handed on."""
         self._is_draining = True
         for mover in list(self._live.values()):
@@ -169,7 +170,7 @@ class ClusterDispatch(LocalDispatch):
             self._resolve(run_id, None, None)
         work = {*self._work, *self._carrying}
         if work:
-            _, late = await asyncio.wait(work, timeout=GRACE_S)
+            _, late = await asyncio.wait(work, timeout=0 if at_once else self._grace_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

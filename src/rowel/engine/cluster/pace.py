@@ -21,5 +21,3 @@ class Pace:
     reconcile: float = 10.0
     #: Between looks at what is waited for, where a notification was missed.
     fallback: float = 5.0
-    #: Between looks at pauses that run out.
-    pauses: float = 1.0
