@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from rowel.app import LAST_S
 from rowel.cli.main import app
-from rowel.engine.dispatch import GRACE_S
 from rowel.settings import LOOPBACK, PREFIX, Settings
 from tests.support.deployment import (
     DEPLOY,
@@ -45,8 +45,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SECRETS = {"POSTGRES_PASSWORD": "0123abcd"}
 #: Those for other commands than `serve` and `worker` are no settings of a process.
 KNOWN = {PREFIX + field.name.upper() for field in fields(Settings)}
-#: Seconds beyond the grace of tasks in which a process writes what they gave and lets go of everything.
-LAST_S = 4.0
 ROWELS = ["server", "worker"]
 
 
@@ -256,7 +254,7 @@ def test_compose_starts_each_after_what_it_needs(services: dict[str, Any]) -> No
 
 def test_compose_lets_tasks_end_and_starts_again_what_ended(services: dict[str, Any]) -> None:
     for name in ROWELS:
-        assert seconds(services[name]["stop_grace_period"]) >= GRACE_S + LAST_S
+        assert seconds(services[name]["stop_grace_period"]) >= Settings().grace_s + LAST_S
         assert services[name]["init"] is True
     assert {service["restart"] for service in services.values()} == {"unless-stopped"}
 
@@ -296,7 +294,7 @@ def test_a_unit_starts_a_command_that_rowel_has(path: Path) -> None:
 def test_a_unit_lets_tasks_end_also_in_their_processes(path: Path) -> None:
     settings = read_unit(path)
 
-    assert seconds(settings["TimeoutStopSec"][0]) >= GRACE_S + LAST_S
+    assert seconds(settings["TimeoutStopSec"][0]) >= Settings().grace_s + LAST_S
     assert settings["KillSignal"] == ["SIGTERM"]
     assert settings["KillMode"] == ["mixed"]
     assert settings["Restart"] == ["on-failure"]
