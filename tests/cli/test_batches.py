@@ -184,3 +184,17 @@ def test_in_a_terminal_a_bar_shows_rows_and_counts(rowel: Commands, halves: str,
     assert "20/20" in ended.out
     assert "16 completed, 4 failed" in ended.out
     assert "ETA" in ended.out
+
+
+def test_a_batch_with_a_key_is_started_once_and_names_its_dataset(
+    rowel: Commands, client: Client, tmp_path: Path
+) -> None:
+    workflow = client.workflows.create("halves", HALVES)
+    file = tmp_path / "rows.csv"
+    file.write_text("n\n1\n2\n")
+    dataset = client.datasets.create("rows", file)
+    words = ("batch", workflow.id, dataset.id, "--idempotency-key", "k", "--json")
+
+    assert rowel(*words).json["id"] == rowel(*words).json["id"]
+    ended = rowel("batch", workflow.id, str(file), "--idempotency-key", "k")
+    assert (ended.code, "by its id" in ended.err) == (2, True)

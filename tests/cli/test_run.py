@@ -209,3 +209,24 @@ def test_ctrl_c_leaves_the_run_running_and_says_how_to_come_back(
     assert client.get_run(run.id).status is Status.RUNNING
     world.released.set()
     assert client.attach(run.id).wait().status is Status.COMPLETED
+
+
+def test_a_run_with_a_key_is_started_once(rowel: Commands, halves: str, client: Client) -> None:
+    words = ("run", halves, "-i", "n=4", "--idempotency-key", "k", "--json")
+
+    first, again = rowel(*words).json, rowel(*words).json
+
+    assert first["id"] == again["id"]
+    assert again["outputs"]["work"] == {"half": 2.0}
+    other = rowel("run", halves, "-i", "n=6", "--idempotency-key", "k")
+    assert (other.code, "Another request came with this" in other.err) == (4, True)
+    rerun = ("rerun", first["id"], "--from", "work", "--idempotency-key", "k", "--json")
+    assert rowel(*rerun).json["id"] == rowel(*rerun).json["id"]
+    assert len(client.runs(halves)) == 2
+
+
+def test_a_key_that_is_none_is_a_mistake_in_the_command_line(rowel: Commands, halves: str) -> None:
+    ended = rowel("run", halves, "-i", "n=4", "--idempotency-key", "é")
+
+    assert ended.code == 2
+    assert "printable ASCII" in ended.err

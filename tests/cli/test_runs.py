@@ -186,6 +186,15 @@ def test_an_approved_run_goes_on_with_what_the_person_gave(
     assert (pause.resume_user_id, pause.comments) == ("ann", "fine")
 
 
+def test_a_decision_with_a_key_is_made_once_and_told_again(rowel: Commands, paused: LiveRun) -> None:
+    words = ("approve", paused.id, "-i", "ok=true", "--user", "ann", "--idempotency-key", "k")
+
+    first, again = rowel(*words), rowel(*words)
+
+    assert (first.code, first.out) == (again.code, again.out)
+    assert rowel("approve", paused.id, "-i", "ok=true", "--user", "ann").code == 4
+
+
 def test_an_overridden_run_goes_on_with_that_alone(rowel: Commands, paused: LiveRun) -> None:
     assert rowel("override", paused.id, "-i", "ok=false", ROWEL_USER="bob").code == 0
     assert paused.outputs()["ask"] == {"ok": False}

@@ -12,7 +12,15 @@ import pytest
 
 from rowel import Rowel, RunFailed, RunPaused
 from rowel.client import RunCanceled, Status, StillRunning, asynchronous
-from rowel.core.errors import Conflict, Invalid, InvalidDefinition, InvalidForm, InvalidInputs, NotFound
+from rowel.core.errors import (
+    Conflict,
+    Invalid,
+    InvalidDefinition,
+    InvalidForm,
+    InvalidInputs,
+    KeyReused,
+    NotFound,
+)
 from rowel.embedded import Datasets, LiveBatch, LiveRun, Workflows
 from tests.support.providers import Providers, Reply
 from tests.support.workflows import ASKS, HALVES, LOOPS, waits
@@ -248,3 +256,42 @@ def test_what_is_embedded_is_offered_by_the_client_too(embedded: type, client: t
         return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
 
     assert methods(embedded) <= methods(client)
+
+
+async def test_what_comes_with_a_key_is_done_once(rowel: Rowel, rows: Path) -> None:
+    workflow = await rowel.workflows.create("halves", HALVES)
+    dataset = await rowel.datasets.create("rows", rows)
+    inputs = {"input_node": {"n": 4}}
+
+    outputs = [await rowel.run(workflow.id, inputs, idempotency_key="k") for _ in range(2)]
+    live = [await rowel.start(workflow.id, inputs, idempotency_key="k") for _ in range(2)]
+    await live[0].wait()
+    parts = [
+        await rowel.run_partial(workflow.id, "input_node", inputs, idempotency_key="k") for _ in range(2)
+    ]
+    reruns = [await rowel.rerun(live[0].id, idempotency_key="k") for _ in range(2)]
+    batches = [await rowel.batch(workflow.id, dataset.id, idempotency_key="k") for _ in range(2)]
+
+    assert outputs == [{"input_node": {"n": 4}, "work": {"half": 2.0}}] * 2
+    assert parts == [{"input_node": {"n": 4}}] * 2
+    for one, again in (live, reruns, batches):
+        assert again.id == one.id
+    found = await rowel.runs(workflow.id, page_size=100)
+    assert sum(run.parent_run_id is None for run in found) == 4
+    with pytest.raises(KeyReused):
+        await rowel.start(workflow.id, {"input_node": {"n": 5}}, idempotency_key="k")
+    with pytest.raises(Invalid, match="1 to 255 printable ASCII"):
+        await rowel.start(workflow.id, inputs, idempotency_key="é")
+
+
+async def test_a_decision_with_a_key_is_made_once_and_seen_as_it_is_by_then(rowel: Rowel) -> None:
+    workflow = await rowel.workflows.create("asks", ASKS)
+    live = await rowel.start(workflow.id, {"input_node": {"amount": 1}})
+    await live.wait()
+
+    decided = await rowel.decide(live.id, "APPROVE", user_id="ann", idempotency_key="k")
+    ended = await live.wait()
+    again = await rowel.decide(live.id, "APPROVE", user_id="ann", idempotency_key="k")
+
+    assert decided.message == "Node 'ask' was approved by ann"
+    assert (again.status, again.outputs) == (Status.COMPLETED, ended.outputs)

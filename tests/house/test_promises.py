@@ -23,7 +23,25 @@ ROWS = {
     if re.match(r"\| [A-Z]\d+ \|", line)
     for cells in [[cell.strip() for cell in line.strip("|").split("|")]]
 }
-PROMISES = ["D1", "D2", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "D10", "D12", "D13", "C1", "C3", "A1", "A4"]
+PROMISES = [
+    "D1",
+    "D2",
+    "D3",
+    "D4",
+    "D5",
+    "D6",
+    "D7",
+    "D8",
+    "D9",
+    "D10",
+    "D12",
+    "D13",
+    "D14",
+    "C1",
+    "C3",
+    "A1",
+    "A4",
+]
 
 
 def proofs_of(promise: str) -> list[str]:

@@ -8,6 +8,7 @@ from rowel.api.answers import answer
 from rowel.api.queries import OfPause, Pages
 from rowel.api.refusals import refusals
 from rowel.api.rendering import pause_response, paused_response, run_response
+from rowel.api.repeats import REPEATABLE, RepeatOf
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import PausedWorkflow, PauseHistory, ResumeRunRequest, RunResponse
 from rowel.core.status import PauseAction
@@ -29,12 +30,25 @@ async def list_pause_history(run_id: str, engine: EngineOf) -> Response:
     return answer([pause_response(pause) for pause in await engine.pause_history(run_id)])
 
 
-@router.post("/wf/process_pause_action/{run_id}/", response_model=RunResponse, responses=refusals(409))
+@router.post(
+    "/wf/process_pause_action/{run_id}/",
+    response_model=RunResponse,
+    responses={**REPEATABLE, **refusals(409)},
+)
 async def process_pause_action(
-    run_id: str, body: ResumeRunRequest, query: OfPause, engine: EngineOf
+    run_id: str, body: ResumeRunRequest, query: OfPause, engine: EngineOf, repeat: RepeatOf
 ) -> Response:
     """Approve, decline or override. Of simultaneous actions exactly one is taken, the others get 409."""
-    view = await engine.decide(
-        run_id, PauseAction(body.action), body.inputs, body.user_id, body.comments, node_id=query.node_id
+    return await repeat.answer(
+        lambda once: engine.decide(
+            run_id,
+            PauseAction(body.action),
+            body.inputs,
+            body.user_id,
+            body.comments,
+            node_id=query.node_id,
+            once=once,
+        ),
+        lambda seen: answer(run_response(seen, engine.now())),
+        asked=query.node_id,
     )
-    return answer(run_response(view, engine.now()))

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from rowel.api.answers import answer
 from rowel.api.refusals import refusals
 from rowel.api.rendering import plan_response, run_response
+from rowel.api.repeats import REPEATABLE, RepeatOf
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import RerunPlan, RerunRequest, RunResponse
 from rowel.engine.reruns import Order
@@ -15,9 +16,11 @@ router = resource("runs")
 
 
 @router.post(
-    "/run/{run_id}/rerun/", response_model=RunResponse | RerunPlan, responses=refusals(400, 409, 429)
+    "/run/{run_id}/rerun/",
+    response_model=RunResponse | RerunPlan,
+    responses={**REPEATABLE, **refusals(400, 409, 429)},
 )
-async def rerun(run_id: str, body: RerunRequest, engine: EngineOf) -> Response:
+async def rerun(run_id: str, body: RerunRequest, engine: EngineOf, repeat: RepeatOf) -> Response:
     """Repeat an ended run as a new one that reuses outputs; with `dry_run` only say what would run."""
     order = Order(
         from_nodes=body.from_nodes or (),
@@ -27,4 +30,7 @@ async def rerun(run_id: str, body: RerunRequest, engine: EngineOf) -> Response:
     )
     if body.dry_run:
         return answer(plan_response(await engine.plan_rerun(run_id, order)))
-    return answer(run_response(await engine.rerun(run_id, order), engine.now()))
+    return await repeat.answer(
+        lambda once: engine.rerun(run_id, order, once=once),
+        lambda seen: answer(run_response(seen, engine.now())),
+    )

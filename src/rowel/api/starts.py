@@ -13,6 +13,7 @@ from rowel.api.ids import known_id
 from rowel.api.queries import Wait
 from rowel.api.refusals import Responses, refusals
 from rowel.api.rendering import run_response
+from rowel.api.repeats import REPEATABLE, RepeatOf
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import (
     BatchRunRequest,
@@ -24,64 +25,90 @@ from rowel.api.schemas import (
 )
 from rowel.core.errors import InvalidInputs, NotFound
 from rowel.core.status import RunStatus, TaskStatus
+from rowel.engine.once import Once
 from rowel.engine.views import RunView
 
 router = resource("runs")
 
 _BLOCKING: Responses = {
     202: {"model": Unfinished, "description": "The run is PAUSED (`paused`), or the time is up (`running`)."},
+    **REPEATABLE,
     **refusals(400, 409, 429),
 }
+_ACCEPTING: Responses = {**REPEATABLE, **refusals(400, 409, 429)}
 
 
 @router.post("/wf/{workflow_id}/run/", response_model=Outputs, responses=_BLOCKING)
-async def run_workflow(workflow_id: str, body: StartRunRequest, wait: Wait, engine: EngineOf) -> Response:
+async def run_workflow(
+    workflow_id: str, body: StartRunRequest, wait: Wait, engine: EngineOf, repeat: RepeatOf
+) -> Response:
     """Run a workflow and answer with the outputs of its nodes."""
-    view = await _run(workflow_id, body, wait, engine)
-    return outcome(view, engine.now(), view.outputs)
+    return await repeat.answer(
+        lambda once: _run(workflow_id, body, wait, engine, once),
+        lambda seen: outcome(seen, engine.now(), seen.outputs),
+    )
 
 
 @router.post("/wf/{workflow_id}/runv2/", response_model=RunResponse, responses=_BLOCKING)
-async def run_workflow_v2(workflow_id: str, body: StartRunRequest, wait: Wait, engine: EngineOf) -> Response:
+async def run_workflow_v2(
+    workflow_id: str, body: StartRunRequest, wait: Wait, engine: EngineOf, repeat: RepeatOf
+) -> Response:
     """Run a workflow and answer with the whole run."""
-    view = await _run(workflow_id, body, wait, engine)
-    return outcome(view, engine.now(), run_response(view, engine.now()))
+    return await repeat.answer(
+        lambda once: _run(workflow_id, body, wait, engine, once),
+        lambda seen: outcome(seen, engine.now(), run_response(seen, engine.now())),
+    )
 
 
 @router.post("/wf/{workflow_id}/run_partial/", response_model=Outputs, responses=_BLOCKING)
-async def run_partial(workflow_id: str, body: PartialRunRequest, wait: Wait, engine: EngineOf) -> Response:
+async def run_partial(
+    workflow_id: str, body: PartialRunRequest, wait: Wait, engine: EngineOf, repeat: RepeatOf
+) -> Response:
     """Run one node and those of its ancestors that have no given outputs."""
-    view = await engine.run_partial(
-        workflow_id, body.node_id, body.initial_inputs, body.partial_outputs, timeout_s=wait.timeout
+    return await repeat.answer(
+        lambda once: engine.run_partial(
+            workflow_id,
+            body.node_id,
+            body.initial_inputs,
+            body.partial_outputs,
+            timeout_s=wait.timeout,
+            once=once,
+        ),
+        lambda seen: outcome(seen, engine.now(), seen.outputs),
     )
-    return outcome(view, engine.now(), view.outputs)
 
 
-@router.post("/wf/{workflow_id}/start_run/", response_model=RunResponse, responses=refusals(400, 429))
-async def start_run(workflow_id: str, body: StartRunRequest, engine: EngineOf) -> Response:
+@router.post("/wf/{workflow_id}/start_run/", response_model=RunResponse, responses=_ACCEPTING)
+async def start_run(workflow_id: str, body: StartRunRequest, engine: EngineOf, repeat: RepeatOf) -> Response:
     """Accept a run and answer at once: it is kept and will end, whatever happens."""
-    view = await engine.start(
-        workflow_id, body.initial_inputs, parent_run_id=_parent(body.parent_run_id), files=body.files
+    parent_run_id = _parent(body.parent_run_id)
+    return await repeat.answer(
+        lambda once: engine.start(
+            workflow_id, body.initial_inputs, parent_run_id=parent_run_id, files=body.files, once=once
+        ),
+        lambda seen: answer(run_response(seen, engine.now())),
     )
-    return answer(run_response(view, engine.now()))
 
 
-@router.post(
-    "/wf/{workflow_id}/start_batch_run/", response_model=RunResponse, responses=refusals(400, 409, 429)
-)
-async def start_batch_run(workflow_id: str, body: BatchRunRequest, engine: EngineOf) -> Response:
+@router.post("/wf/{workflow_id}/start_batch_run/", response_model=RunResponse, responses=_ACCEPTING)
+async def start_batch_run(
+    workflow_id: str, body: BatchRunRequest, engine: EngineOf, repeat: RepeatOf
+) -> Response:
     """Accept a batch: one run per row of a dataset. Answers with the parent run."""
     dataset_id = known_id(body.dataset_id, "dataset")
     threshold = None if body.failure_threshold is None else body.failure_threshold.model_dump()
-    view = await engine.start_batch(
-        workflow_id,
-        dataset_id,
-        body.mini_batch_size,
-        column_map=body.column_map,
-        failure_threshold=threshold,
-        canary=body.canary,
+    return await repeat.answer(
+        lambda once: engine.start_batch(
+            workflow_id,
+            dataset_id,
+            body.mini_batch_size,
+            column_map=body.column_map,
+            failure_threshold=threshold,
+            canary=body.canary,
+            once=once,
+        ),
+        lambda seen: answer(run_response(seen, engine.now())),
     )
-    return answer(run_response(view, engine.now()))
 
 
 @router.post("/wf/cancel_workflow/{run_id}/", response_model=RunResponse, responses=refusals(409))
@@ -91,13 +118,16 @@ async def cancel_run(run_id: str, engine: EngineOf) -> Response:
     return answer(run_response(view, engine.now()))
 
 
-async def _run(workflow_id: str, body: StartRunRequest, wait: Wait, engine: EngineOf) -> RunView:
+async def _run(
+    workflow_id: str, body: StartRunRequest, wait: Wait, engine: EngineOf, once: Once | None
+) -> RunView:
     return await engine.run(
         workflow_id,
         body.initial_inputs,
         parent_run_id=_parent(body.parent_run_id),
         files=body.files,
         timeout_s=wait.timeout,
+        once=once,
     )
 
 

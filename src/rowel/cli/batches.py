@@ -11,7 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rowel.cli.exits import Exit, code_of, fail
 from rowel.cli.following import command, left_running
 from rowel.cli.looks import console, say, seconds, status
-from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, find_workflow, print_json
+from rowel.cli.server import (
+    DEFAULT_URL,
+    ApiKey,
+    AsJson,
+    IdempotencyKey,
+    Url,
+    connected,
+    find_workflow,
+    print_json,
+)
 from rowel.client.models import Progress as Counts
 from rowel.client.models import Run
 from rowel.client.words import Status
@@ -27,15 +36,16 @@ def batch(
         int, typer.Option("--mini-batch-size", "-n", min=1, max=10_000, help="Rows in flight.")
     ] = 10,
     follow: Annotated[bool, typer.Option(help="Watch it until it rests.")] = True,
+    idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow once for each row of a dataset. Ctrl-C leaves the batch running."""
-    _check_file(dataset)
+    _check_file(dataset, idempotency_key)
     with connected(url, api_key) as client:
         found = find_workflow(client, workflow)
-        live = client.batch(found.id, dataset, mini_batch_size=at_a_time)
+        live = client.batch(found.id, dataset, mini_batch_size=at_a_time, idempotency_key=idempotency_key)
         if follow and not live.run.status.is_resting:
             with left_running("batch", live.id, url):
                 if not as_json:
@@ -49,11 +59,13 @@ def batch(
     raise typer.Exit(code_of(seen) if follow else Exit.DONE)
 
 
-def _check_file(dataset: str) -> None:
+def _check_file(dataset: str, idempotency_key: str | None) -> None:
     """What has a suffix is a file's name, and must be there before anything starts."""
     file = Path(dataset)
     if file.suffix and not file.is_file():
         fail(f"there is no file {dataset}", Exit.USAGE)
+    if file.suffix and idempotency_key is not None:
+        fail("with --idempotency-key, name a dataset by its id: a file makes a new one each time", Exit.USAGE)
 
 
 def watch(live: LiveBatch, *, quiet: bool = False) -> None:

@@ -13,7 +13,16 @@ from rowel.cli.exits import Exit, code_of
 from rowel.cli.following import command, follow, left_running
 from rowel.cli.inputs import read_answer, read_inputs
 from rowel.cli.looks import console, say
-from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Url, connected, find_workflow, print_json
+from rowel.cli.server import (
+    DEFAULT_URL,
+    ApiKey,
+    AsJson,
+    IdempotencyKey,
+    Url,
+    connected,
+    find_workflow,
+    print_json,
+)
 from rowel.client.models import Run
 from rowel.client.words import Action, Status
 
@@ -39,6 +48,7 @@ def run(
     given: Given = None,
     background: Annotated[bool, typer.Option("--background", help="Print the run's id at once.")] = False,
     every_node: Annotated[bool, typer.Option("--all", help="Show the outputs of every node.")] = False,
+    idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     as_json: AsJson = False,
@@ -46,7 +56,8 @@ def run(
     """Run a workflow and show what its last nodes gave. Ctrl-C leaves it running."""
     with connected(url, api_key) as client:
         found = find_workflow(client, workflow)
-        live = client.start(found.id, read_inputs(client, found.definition, given or []))
+        inputs = read_inputs(client, found.definition, given or [])
+        live = client.start(found.id, inputs, idempotency_key=idempotency_key)
         if background:
             seen = live.run
         else:
@@ -147,6 +158,7 @@ def _decider(action: Action, summary: str) -> Callable[..., None]:
         node_id: NodeID = None,
         user: User = None,
         comments: Comments = None,
+        idempotency_key: IdempotencyKey = None,
         url: Url = DEFAULT_URL,
         api_key: ApiKey = None,
         as_json: AsJson = False,
@@ -159,6 +171,7 @@ def _decider(action: Action, summary: str) -> Callable[..., None]:
                 inputs=read_answer(given or []),
                 comments=comments,
                 node_id=node_id,
+                idempotency_key=idempotency_key,
             )
         if as_json:
             print_json(seen)

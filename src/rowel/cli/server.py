@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rowel.cli.exits import Exit, fail, told_plainly
+from rowel.client.messages import keyed
 from rowel.client.models import Model, Workflow
 
 if TYPE_CHECKING:
@@ -20,6 +21,22 @@ DEFAULT_URL = "http://127.0.0.1:6080"
 Url = Annotated[str, typer.Option("--url", envvar="ROWEL_URL", help="Where the server is.")]
 ApiKey = Annotated[
     str | None, typer.Option("--api-key", envvar="ROWEL_API_KEY", help="Your key, where one is needed.")
+]
+
+
+def _checked_key(key: str | None) -> str | None:
+    try:
+        keyed(key)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return key
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key", callback=_checked_key, help="Do this once, however often it comes with this key."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rowel.client.errors import (
     Conflict,
     ConnectionLost,
+    InProgress,
     InvalidRequest,
     NotAllowed,
     NotFound,
@@ -34,6 +35,7 @@ __all__ = [
     "Client",
     "Conflict",
     "ConnectionLost",
+    "InProgress",
     "InvalidRequest",
     "NotAllowed",
     "NotFound",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,26 +12,22 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from rowel.client import operations, transport
+from rowel.client.asynchronous_shelves import Datasets, OutputFiles, Workflows
 from rowel.client.batches import AsyncBatches
-from rowel.client.errors import ConnectionLost, NotFound, StillRunning
+from rowel.client.errors import ConnectionLost, RowelClientError, StillRunning
 from rowel.client.messages import Answer, Operation, Request
 from rowel.client.models import (
-    Dataset,
     Event,
-    OutputFile,
     Pause,
     PausedWorkflow,
     Progress,
     RerunPlan,
     Run,
-    Version,
-    Workflow,
 )
 from rowel.client.operations import Inputs, Outputs
 from rowel.client.progress import may_rest, outputs_of, progress_of
 from rowel.client.streams import EventReader
-from rowel.client.targets import written
-from rowel.client.waiting import PASSING, Deadline, Patience
+from rowel.client.waiting import PASSING, Deadline, Patience, Persistence
 from rowel.client.words import Action, EventKind
 
 T = TypeVar("T")
@@ -78,7 +73,12 @@ class AsyncClient:
         await self._http.aclose()
 
     async def run(
-        self, workflow_id: str, inputs: Inputs | None = None, *, timeout: float | None = None
+        self,
+        workflow_id: str,
+        inputs: Inputs | None = None,
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> Outputs:
         """Run to the end and return {node id: outputs} of the COMPLETED nodes.
 
@@ -87,16 +87,23 @@ class AsyncClient:
         """
         deadline = Deadline(timeout, asyncio.get_running_loop().time())
         try:
-            return await self.call(operations.run(workflow_id, inputs, timeout))
+            operation = operations.run(workflow_id, inputs, timeout, idempotency_key)
+            return await self.call(operation, deadline)
         except StillRunning as late:
             left = deadline.left(asyncio.get_running_loop().time())
             return outputs_of(await LiveRun(self, late.run).wait(left))
 
     async def start(
-        self, workflow_id: str, inputs: Inputs | None = None, *, parent_run_id: str | None = None
+        self,
+        workflow_id: str,
+        inputs: Inputs | None = None,
+        *,
+        parent_run_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens."""
-        return LiveRun(self, await self.call(operations.start(workflow_id, inputs, parent_run_id)))
+        operation = operations.start(workflow_id, inputs, parent_run_id, idempotency_key)
+        return LiveRun(self, await self.call(operation))
 
     async def run_partial(
         self,
@@ -104,10 +111,14 @@ class AsyncClient:
         node_id: str,
         inputs: Inputs | None = None,
         partial_outputs: Inputs | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Outputs:
         """Run one node and those of its ancestors that have no entry in `partial_outputs`. Raises like `run`."""
         try:
-            return await self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+            return await self.call(
+                operations.run_partial(workflow_id, node_id, inputs, partial_outputs, idempotency_key)
+            )
         except StillRunning as late:
             return await LiveRun(self, late.run).outputs()
 
@@ -119,6 +130,7 @@ class AsyncClient:
         edits: Inputs | None = None,
         inputs: Inputs | None = None,
         version: int | str = "same",
+        idempotency_key: str | None = None,
     ) -> LiveRun:
         """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
 
@@ -126,7 +138,12 @@ class AsyncClient:
         run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
         """
         operation = operations.rerun(
-            run_id, from_nodes=from_nodes, edits=edits, inputs=inputs, version=version
+            run_id,
+            from_nodes=from_nodes,
+            edits=edits,
+            inputs=inputs,
+            version=version,
+            idempotency_key=idempotency_key,
         )
         return LiveRun(self, await self.call(operation))
 
@@ -153,24 +170,28 @@ class AsyncClient:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
 
         `column_map` is {field: column}. The batch ends FAILED past `failure_threshold` {count, percent, after}; it is
-        PAUSED after `canary` rows until somebody approves.
+        PAUSED after `canary` rows until somebody approves. With an `idempotency_key` the dataset must be an id: a file
+        makes a new one each time.
         """
         file, dataset_id = Path(dataset), str(dataset)
         if file.suffix:
+            operations.check_no_key(idempotency_key)
             dataset_id = (await self.datasets.create(file.stem, file)).id
-        wish = operations.start_batch(
+        operation = operations.start_batch(
             workflow_id,
             dataset_id,
             mini_batch_size,
             column_map=column_map,
             failure_threshold=failure_threshold,
             canary=canary,
+            idempotency_key=idempotency_key,
         )
-        return LiveBatch(self, await self.call(wish))
+        return LiveBatch(self, await self.call(operation))
 
     async def decide(
         self,
@@ -181,6 +202,7 @@ class AsyncClient:
         inputs: Mapping[str, Any] | None = None,
         comments: str | None = None,
         node_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Run:
         """Answer a run's oldest open pause, or that of `node_id`: APPROVE, DECLINE or OVERRIDE.
 
@@ -188,7 +210,13 @@ class AsyncClient:
         """
         return await self.call(
             operations.decide(
-                run_id, action, user_id=user_id, inputs=inputs, comments=comments, node_id=node_id
+                run_id,
+                action,
+                user_id=user_id,
+                inputs=inputs,
+                comments=comments,
+                node_id=node_id,
+                idempotency_key=idempotency_key,
             )
         )
 
@@ -245,8 +273,22 @@ class AsyncClient:
             return False
         return not answer.is_refusal
 
-    async def call(self, operation: Operation[T]) -> T:
-        """Send one operation's request and read its answer. Raises what its refusal means."""
+    async def call(self, operation: Operation[T], deadline: Deadline | None = None) -> T:
+        """Send one operation's request and read its answer. Raises what its refusal means.
+
+        One with an idempotency key is sent again where the server went away or was busy, for about a minute, and while
+        the first one is worked on: until the `deadline`.
+        """
+        if not operation.request.is_repeatable:
+            return await self._ask(operation)
+        persistence = Persistence(deadline or Deadline(None, 0))
+        while True:
+            try:
+                return await self._ask(operation)
+            except RowelClientError as trouble:
+                await asyncio.sleep(persistence.pause_after(trouble, asyncio.get_running_loop().time()))
+
+    async def _ask(self, operation: Operation[T]) -> T:
         answer = await self.send(operation.request)
         if answer.is_refusal:
             raise answer.refusal()
@@ -275,115 +317,6 @@ class AsyncClient:
                 yield response
         except httpx.TransportError as error:
             raise transport.lost(error, self.base_url) from error
-
-
-class Workflows:
-    """Workflows and their versions."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def create(
-        self, name: str, definition: Mapping[str, Any], description: str | None = None
-    ) -> Workflow:
-        """Keep a workflow. Raises `InvalidRequest` listing every problem of the definition."""
-        return await self._client.call(operations.create_workflow(name, definition, description))
-
-    async def get(self, workflow_id: str) -> Workflow:
-        return await self._client.call(operations.get_workflow(workflow_id))
-
-    async def find(self, id_or_name: str) -> list[Workflow]:
-        """The workflow with this id, or all that have this name."""
-        try:
-            return [await self.get(id_or_name)]
-        except NotFound:
-            return [found async for found in self.every() if found.name == id_or_name]
-
-    async def list(self, *, page: int = 1, page_size: int = 10) -> list[Workflow]:
-        """Workflows, newest first."""
-        return await self._client.call(operations.list_workflows(page, page_size))
-
-    async def every(self) -> AsyncIterator[Workflow]:
-        """All workflows, newest first, page by page."""
-        page = 1
-        while found := await self.list(page=page, page_size=operations.PAGE_SIZE):
-            for workflow in found:
-                yield workflow
-            page += 1
-
-    async def update(
-        self,
-        workflow_id: str,
-        name: str,
-        definition: Mapping[str, Any],
-        description: str | None = None,
-    ) -> Workflow:
-        """Replace a workflow; runs that have begun keep their version."""
-        return await self._client.call(operations.update_workflow(workflow_id, name, definition, description))
-
-    async def delete(self, workflow_id: str) -> None:
-        """Take a workflow off the shelf; its runs stay."""
-        return await self._client.call(operations.delete_workflow(workflow_id))
-
-    async def duplicate(self, workflow_id: str) -> Workflow:
-        return await self._client.call(operations.duplicate_workflow(workflow_id))
-
-    async def versions(self, workflow_id: str) -> Sequence[Version]:
-        """The versions that runs have made, newest first."""
-        return await self._client.call(operations.list_versions(workflow_id))
-
-
-class Datasets:
-    """Datasets: rows for batches."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def create(self, name: str, file: str | Path, description: str | None = None) -> Dataset:
-        """Upload a CSV, JSONL or Parquet file. Raises `InvalidRequest` naming what can't be read."""
-        return await self._client.call(operations.upload_dataset(name, Path(file), description))
-
-    async def list(self) -> list[Dataset]:
-        """All datasets, newest first."""
-        return await self._client.call(operations.list_datasets())
-
-    async def get(self, dataset_id: str) -> Dataset:
-        return await self._client.call(operations.get_dataset(dataset_id))
-
-    async def delete(self, dataset_id: str) -> None:
-        return await self._client.call(operations.delete_dataset(dataset_id))
-
-
-class OutputFiles:
-    """Output files: what batches wrote."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def list(self) -> list[OutputFile]:
-        """All output files, newest first."""
-        return await self._client.call(operations.list_outputs())
-
-    async def get(self, file_id: str) -> OutputFile:
-        return await self._client.call(operations.get_output(file_id))
-
-    async def download(self, file_id: str, target: str | Path) -> Path:
-        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
-        target = Path(target)
-        async with self._client.stream(operations.download_output(file_id)) as response:
-            with written(target) as file:
-                async for part in response.aiter_bytes():
-                    file.write(part)
-        return target
-
-    async def rows(self, file_id: str) -> AsyncIterator[dict[str, Any]]:
-        """The file's lines as they arrive, one for each row of the batch."""
-        async with self._client.stream(operations.download_output(file_id)) as response:
-            async for line in response.aiter_lines():
-                yield json.loads(line)
-
-    async def delete(self, file_id: str) -> None:
-        return await self._client.call(operations.delete_output(file_id))
 
 
 class LiveRun:
@@ -465,10 +398,17 @@ class LiveRun:
         inputs: Mapping[str, Any] | None = None,
         comments: str | None = None,
         node_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Run:
         """Answer the run's oldest open pause, or that of `node_id`."""
         self.run = await self._client.decide(
-            self.id, action, user_id=user_id, inputs=inputs, comments=comments, node_id=node_id
+            self.id,
+            action,
+            user_id=user_id,
+            inputs=inputs,
+            comments=comments,
+            node_id=node_id,
+            idempotency_key=idempotency_key,
         )
         return self.run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,25 +13,21 @@ import httpx
 
 from rowel.client import operations, transport
 from rowel.client.batches import Batches
-from rowel.client.errors import ConnectionLost, NotFound, StillRunning
+from rowel.client.blocking_shelves import Datasets, OutputFiles, Workflows
+from rowel.client.errors import ConnectionLost, RowelClientError, StillRunning
 from rowel.client.messages import Answer, Operation, Request
 from rowel.client.models import (
-    Dataset,
     Event,
-    OutputFile,
     Pause,
     PausedWorkflow,
     Progress,
     RerunPlan,
     Run,
-    Version,
-    Workflow,
 )
 from rowel.client.operations import Inputs, Outputs
 from rowel.client.progress import may_rest, outputs_of, progress_of
 from rowel.client.streams import EventReader
-from rowel.client.targets import written
-from rowel.client.waiting import PASSING, Deadline, Patience
+from rowel.client.waiting import PASSING, Deadline, Patience, Persistence
 from rowel.client.words import Action, EventKind
 
 T = TypeVar("T")
@@ -77,7 +72,14 @@ class Client:
         """Let go of the connections."""
         self._http.close()
 
-    def run(self, workflow_id: str, inputs: Inputs | None = None, *, timeout: float | None = None) -> Outputs:
+    def run(
+        self,
+        workflow_id: str,
+        inputs: Inputs | None = None,
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outputs:
         """Run to the end and return {node id: outputs} of the COMPLETED nodes.
 
         Raises `RunFailed` (`RunCanceled`), `RunPaused` where it waits for a person, `StillRunning` after `timeout`
@@ -85,16 +87,23 @@ class Client:
         """
         deadline = Deadline(timeout, time.monotonic())
         try:
-            return self.call(operations.run(workflow_id, inputs, timeout))
+            operation = operations.run(workflow_id, inputs, timeout, idempotency_key)
+            return self.call(operation, deadline)
         except StillRunning as late:
             left = deadline.left(time.monotonic())
             return outputs_of(LiveRun(self, late.run).wait(left))
 
     def start(
-        self, workflow_id: str, inputs: Inputs | None = None, *, parent_run_id: str | None = None
+        self,
+        workflow_id: str,
+        inputs: Inputs | None = None,
+        *,
+        parent_run_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens."""
-        return LiveRun(self, self.call(operations.start(workflow_id, inputs, parent_run_id)))
+        operation = operations.start(workflow_id, inputs, parent_run_id, idempotency_key)
+        return LiveRun(self, self.call(operation))
 
     def run_partial(
         self,
@@ -102,10 +111,14 @@ class Client:
         node_id: str,
         inputs: Inputs | None = None,
         partial_outputs: Inputs | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Outputs:
         """Run one node and those of its ancestors that have no entry in `partial_outputs`. Raises like `run`."""
         try:
-            return self.call(operations.run_partial(workflow_id, node_id, inputs, partial_outputs))
+            return self.call(
+                operations.run_partial(workflow_id, node_id, inputs, partial_outputs, idempotency_key)
+            )
         except StillRunning as late:
             return LiveRun(self, late.run).outputs()
 
@@ -117,6 +130,7 @@ class Client:
         edits: Inputs | None = None,
         inputs: Inputs | None = None,
         version: int | str = "same",
+        idempotency_key: str | None = None,
     ) -> LiveRun:
         """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
 
@@ -124,7 +138,12 @@ class Client:
         run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
         """
         operation = operations.rerun(
-            run_id, from_nodes=from_nodes, edits=edits, inputs=inputs, version=version
+            run_id,
+            from_nodes=from_nodes,
+            edits=edits,
+            inputs=inputs,
+            version=version,
+            idempotency_key=idempotency_key,
         )
         return LiveRun(self, self.call(operation))
 
@@ -151,24 +170,28 @@ class Client:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
 
         `column_map` is {field: column}. The batch ends FAILED past `failure_threshold` {count, percent, after}; it is
-        PAUSED after `canary` rows until somebody approves.
+        PAUSED after `canary` rows until somebody approves. With an `idempotency_key` the dataset must be an id: a file
+        makes a new one each time.
         """
         file, dataset_id = Path(dataset), str(dataset)
         if file.suffix:
+            operations.check_no_key(idempotency_key)
             dataset_id = (self.datasets.create(file.stem, file)).id
-        wish = operations.start_batch(
+        operation = operations.start_batch(
             workflow_id,
             dataset_id,
             mini_batch_size,
             column_map=column_map,
             failure_threshold=failure_threshold,
             canary=canary,
+            idempotency_key=idempotency_key,
         )
-        return LiveBatch(self, self.call(wish))
+        return LiveBatch(self, self.call(operation))
 
     def decide(
         self,
@@ -179,6 +202,7 @@ class Client:
         inputs: Mapping[str, Any] | None = None,
         comments: str | None = None,
         node_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Run:
         """Answer a run's oldest open pause, or that of `node_id`: APPROVE, DECLINE or OVERRIDE.
 
@@ -186,7 +210,13 @@ class Client:
         """
         return self.call(
             operations.decide(
-                run_id, action, user_id=user_id, inputs=inputs, comments=comments, node_id=node_id
+                run_id,
+                action,
+                user_id=user_id,
+                inputs=inputs,
+                comments=comments,
+                node_id=node_id,
+                idempotency_key=idempotency_key,
             )
         )
 
@@ -243,8 +273,22 @@ class Client:
             return False
         return not answer.is_refusal
 
-    def call(self, operation: Operation[T]) -> T:
-        """Send one operation's request and read its answer. Raises what its refusal means."""
+    def call(self, operation: Operation[T], deadline: Deadline | None = None) -> T:
+        """Send one operation's request and read its answer. Raises what its refusal means.
+
+        One with an idempotency key is sent again where the server went away or was busy, for about a minute, and while
+        the first one is worked on: until the `deadline`.
+        """
+        if not operation.request.is_repeatable:
+            return self._ask(operation)
+        persistence = Persistence(deadline or Deadline(None, 0))
+        while True:
+            try:
+                return self._ask(operation)
+            except RowelClientError as trouble:
+                time.sleep(persistence.pause_after(trouble, time.monotonic()))
+
+    def _ask(self, operation: Operation[T]) -> T:
         answer = self.send(operation.request)
         if answer.is_refusal:
             raise answer.refusal()
@@ -273,111 +317,6 @@ class Client:
                 yield response
         except httpx.TransportError as error:
             raise transport.lost(error, self.base_url) from error
-
-
-class Workflows:
-    """Workflows and their versions."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def create(self, name: str, definition: Mapping[str, Any], description: str | None = None) -> Workflow:
-        """Keep a workflow. Raises `InvalidRequest` listing every problem of the definition."""
-        return self._client.call(operations.create_workflow(name, definition, description))
-
-    def get(self, workflow_id: str) -> Workflow:
-        return self._client.call(operations.get_workflow(workflow_id))
-
-    def find(self, id_or_name: str) -> list[Workflow]:
-        """The workflow with this id, or all that have this name."""
-        try:
-            return [self.get(id_or_name)]
-        except NotFound:
-            return [found for found in self.every() if found.name == id_or_name]
-
-    def list(self, *, page: int = 1, page_size: int = 10) -> list[Workflow]:
-        """Workflows, newest first."""
-        return self._client.call(operations.list_workflows(page, page_size))
-
-    def every(self) -> Iterator[Workflow]:
-        """All workflows, newest first, page by page."""
-        page = 1
-        while found := self.list(page=page, page_size=operations.PAGE_SIZE):
-            yield from found
-            page += 1
-
-    def update(
-        self,
-        workflow_id: str,
-        name: str,
-        definition: Mapping[str, Any],
-        description: str | None = None,
-    ) -> Workflow:
-        """Replace a workflow; runs that have begun keep their version."""
-        return self._client.call(operations.update_workflow(workflow_id, name, definition, description))
-
-    def delete(self, workflow_id: str) -> None:
-        """Take a workflow off the shelf; its runs stay."""
-        return self._client.call(operations.delete_workflow(workflow_id))
-
-    def duplicate(self, workflow_id: str) -> Workflow:
-        return self._client.call(operations.duplicate_workflow(workflow_id))
-
-    def versions(self, workflow_id: str) -> Sequence[Version]:
-        """The versions that runs have made, newest first."""
-        return self._client.call(operations.list_versions(workflow_id))
-
-
-class Datasets:
-    """Datasets: rows for batches."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def create(self, name: str, file: str | Path, description: str | None = None) -> Dataset:
-        """Upload a CSV, JSONL or Parquet file. Raises `InvalidRequest` naming what can't be read."""
-        return self._client.call(operations.upload_dataset(name, Path(file), description))
-
-    def list(self) -> list[Dataset]:
-        """All datasets, newest first."""
-        return self._client.call(operations.list_datasets())
-
-    def get(self, dataset_id: str) -> Dataset:
-        return self._client.call(operations.get_dataset(dataset_id))
-
-    def delete(self, dataset_id: str) -> None:
-        return self._client.call(operations.delete_dataset(dataset_id))
-
-
-class OutputFiles:
-    """Output files: what batches wrote."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def list(self) -> list[OutputFile]:
-        """All output files, newest first."""
-        return self._client.call(operations.list_outputs())
-
-    def get(self, file_id: str) -> OutputFile:
-        return self._client.call(operations.get_output(file_id))
-
-    def download(self, file_id: str, target: str | Path) -> Path:
-        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
-        target = Path(target)
-        with self._client.stream(operations.download_output(file_id)) as response, written(target) as file:
-            for part in response.iter_bytes():
-                file.write(part)
-        return target
-
-    def rows(self, file_id: str) -> Iterator[dict[str, Any]]:
-        """The file's lines as they arrive, one for each row of the batch."""
-        with self._client.stream(operations.download_output(file_id)) as response:
-            for line in response.iter_lines():
-                yield json.loads(line)
-
-    def delete(self, file_id: str) -> None:
-        return self._client.call(operations.delete_output(file_id))
 
 
 class LiveRun:
@@ -459,10 +398,17 @@ class LiveRun:
         inputs: Mapping[str, Any] | None = None,
         comments: str | None = None,
         node_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Run:
         """Answer the run's oldest open pause, or that of `node_id`."""
         self.run = self._client.decide(
-            self.id, action, user_id=user_id, inputs=inputs, comments=comments, node_id=node_id
+            self.id,
+            action,
+            user_id=user_id,
+            inputs=inputs,
+            comments=comments,
+            node_id=node_id,
+            idempotency_key=idempotency_key,
         )
         return self.run
 

@@ -8,6 +8,7 @@ RowelClientError
 │   ├── NotAllowed          no key, a wrong one, or a role that may not (401, 403)
 │   ├── NotFound            an id that names nothing (404)
 │   ├── Conflict            the state of a run or pause refuses this (409)
+│   │   └── InProgress          the first request with this key is still being worked on
 │   ├── ServerBusy          too much is queued, or the store takes no writes: try later (429, 503)
 │   └── ServerFailed        the server, or a proxy before it, broke down (500, 502, 504)
 └── NotCompleted        the run has no outputs to give: .run says where it stands
@@ -77,6 +78,10 @@ class Conflict(Refused):
     """The state of the run, pause or batch refuses this; the message names that state."""
 
 
+class InProgress(Conflict):
+    """The first request with this idempotency key is still being worked on: ask again later."""
+
+
 class ServerBusy(Refused):
     """Too much is queued, or the store takes no writes at the moment. Nothing was changed: try again later."""
 
@@ -127,6 +132,8 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
 
 def refusal(status: int, detail: Any, code: str | None) -> Refused:
     """The error for a refusing answer."""
+    if code == "in_progress":
+        return InProgress(status, detail, code)
     fallback = ServerFailed if status >= 500 else InvalidRequest
     return _BY_STATUS.get(status, fallback)(status, detail, code)
 

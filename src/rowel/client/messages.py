@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,10 @@ from rowel.client.models import Run
 from rowel.client.words import Status
 
 T = TypeVar("T")
+
+#: A server does what comes with the same key once.
+KEY_HEADER = "Idempotency-Key"
+_KEY = re.compile("[ -~]{1,255}")
 
 Query = Mapping[str, str | int | float | bool | None]
 
@@ -33,6 +38,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Seconds without a byte after which the connection counts as broken; None: as the client is set.
     silence_s: float | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again although it may have arrived: it changes nothing twice."""
+        return KEY_HEADER in self.headers
 
     def content(self) -> bytes | None:
         """The body as JSON text. Raises `ValueError` or `TypeError` where a value is not JSON (NaN, a set, ...)."""
@@ -89,6 +99,15 @@ class Operation(Generic[T]):
 
     request: Request
     read: Callable[[Answer], T]
+
+
+def keyed(idempotency_key: str | None) -> dict[str, str]:
+    """The headers of a request with this key. Raises `ValueError` where it is none."""
+    if idempotency_key is None:
+        return {}
+    if not _KEY.fullmatch(idempotency_key):
+        raise ValueError("an idempotency key has 1 to 255 printable ASCII characters")
+    return {KEY_HEADER: idempotency_key}
 
 
 def path(*parts: str) -> str:

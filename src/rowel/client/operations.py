@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rowel.client.errors import RunPaused, StillRunning, UnexpectedAnswer
-from rowel.client.messages import Answer, Operation, Request, path
+from rowel.client.messages import Answer, Operation, Request, keyed, path
 from rowel.client.models import (
     Dataset,
     Fields,
@@ -128,36 +128,49 @@ def list_versions(workflow_id: str) -> Operation[list[Version]]:
     )
 
 
-def run(workflow_id: str, inputs: Inputs | None, timeout: float | None) -> Operation[Outputs]:
+def run(
+    workflow_id: str, inputs: Inputs | None, timeout: float | None, idempotency_key: str | None = None
+) -> Operation[Outputs]:
     wait_s = SERVER_WAIT_S if timeout is None else min(timeout, SERVER_WAIT_S)
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "run"),
         query={"timeout": wait_s},
         body=_without_none(initial_inputs=inputs),
+        headers=keyed(idempotency_key),
         silence_s=wait_s + MARGIN_S,
     )
     return Operation(request=request, read=outputs)
 
 
 def run_partial(
-    workflow_id: str, node_id: str, inputs: Inputs | None, partial_outputs: Inputs | None
+    workflow_id: str,
+    node_id: str,
+    inputs: Inputs | None,
+    partial_outputs: Inputs | None,
+    idempotency_key: str | None = None,
 ) -> Operation[Outputs]:
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "run_partial"),
         query={"timeout": SERVER_WAIT_S},
         body=_without_none(node_id=node_id, initial_inputs=inputs, partial_outputs=partial_outputs),
+        headers=keyed(idempotency_key),
         silence_s=SERVER_WAIT_S + MARGIN_S,
     )
     return Operation(request=request, read=outputs)
 
 
-def start(workflow_id: str, inputs: Inputs | None, parent_run_id: str | None) -> Operation[Run]:
-    body = _without_none(initial_inputs=inputs, parent_run_id=parent_run_id)
-    return Operation(
-        request=Request(method="POST", path=path("wf", workflow_id, "start_run"), body=body), read=one(Run)
+def start(
+    workflow_id: str, inputs: Inputs | None, parent_run_id: str | None, idempotency_key: str | None = None
+) -> Operation[Run]:
+    request = Request(
+        method="POST",
+        path=path("wf", workflow_id, "start_run"),
+        body=_without_none(initial_inputs=inputs, parent_run_id=parent_run_id),
+        headers=keyed(idempotency_key),
     )
+    return Operation(request=request, read=one(Run))
 
 
 def start_batch(
@@ -168,6 +181,7 @@ def start_batch(
     column_map: Mapping[str, str] | None = None,
     failure_threshold: Mapping[str, Any] | None = None,
     canary: int | None = None,
+    idempotency_key: str | None = None,
 ) -> Operation[Run]:
     body = _without_none(
         dataset_id=dataset_id,
@@ -176,10 +190,22 @@ def start_batch(
         failure_threshold=failure_threshold,
         canary=canary,
     )
-    return Operation(
-        request=Request(method="POST", path=path("wf", workflow_id, "start_batch_run"), body=body),
-        read=one(Run),
+    request = Request(
+        method="POST",
+        path=path("wf", workflow_id, "start_batch_run"),
+        body=body,
+        headers=keyed(idempotency_key),
     )
+    return Operation(request=request, read=one(Run))
+
+
+def check_no_key(idempotency_key: str | None) -> None:
+    """Raise `ValueError` where a key is given for a batch over a file."""
+    if idempotency_key is not None:
+        raise ValueError(
+            "with an idempotency_key, name a dataset by its id: a file makes a new dataset each time, so that the same "
+            "call would never be the same request"
+        )
 
 
 def get_batch(run_id: str) -> Operation[Progress]:
@@ -230,6 +256,7 @@ def decide(
     inputs: Mapping[str, Any] | None,
     comments: str | None,
     node_id: str | None,
+    idempotency_key: str | None = None,
 ) -> Operation[Run]:
     body = _without_none(action=str(Action(action)), user_id=user_id, inputs=inputs or {}, comments=comments)
     request = Request(
@@ -237,6 +264,7 @@ def decide(
         path=path("wf", "process_pause_action", run_id),
         query={"node_id": node_id},
         body=body,
+        headers=keyed(idempotency_key),
     )
     return Operation(request=request, read=one(Run))
 
@@ -254,11 +282,13 @@ def rerun(
     edits: Inputs | None,
     inputs: Inputs | None,
     version: int | str,
+    idempotency_key: str | None = None,
 ) -> Operation[Run]:
     body = _rerun_body(from_nodes, edits, inputs, version)
-    return Operation(
-        request=Request(method="POST", path=path("run", run_id, "rerun"), body=body), read=one(Run)
+    request = Request(
+        method="POST", path=path("run", run_id, "rerun"), body=body, headers=keyed(idempotency_key)
     )
+    return Operation(request=request, read=one(Run))
 
 
 def plan_rerun(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import repeat
 
-from rowel.client.errors import ConnectionLost, RowelClientError, ServerBusy, ServerFailed
+from rowel.client.errors import ConnectionLost, InProgress, RowelClientError, ServerBusy, ServerFailed
 
 #: What passes by itself: the server restarts, or has too much to do.
 PASSING = (ConnectionLost, ServerBusy, ServerFailed)
+
+#: Seconds between two questions whether the first request with a key has been answered by now.
+PROGRESS_EACH_S = 1.0
 
 SHORTEST_S = 0.02
 LONGEST_S = 2.0
@@ -62,3 +65,22 @@ class Deadline:
         """A pause, cut to the time that is left."""
         left = self.left(now)
         return pause_s if left is None else min(pause_s, left)
+
+
+class Persistence:
+    """When to send a request again that is done once, however often it comes."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._patience = Patience()
+
+    def pause_after(self, trouble: RowelClientError, now: float) -> float:
+        """Seconds until the next try. Raises `trouble` where none is of use, or none is left."""
+        if self._deadline.is_over(now):
+            raise trouble
+        if isinstance(trouble, InProgress):
+            self._patience.renew()
+            return self._deadline.within(PROGRESS_EACH_S, now)
+        if not isinstance(trouble, PASSING):
+            raise trouble
+        return self._deadline.within(self._patience.pause_after(trouble), now)

@@ -9,6 +9,8 @@ RowelError
 │   └── InvalidForm         a pause's answer doesn't fit its form
 ├── TooLarge            more bytes than a limit allows
 ├── Conflict            the state of a run, pause or batch refuses this
+│   ├── InProgress          the first request with this key is still being worked on: try again later
+│   └── KeyReused           this key came with another request before
 ├── Busy                too much is queued or in flight: try again later
 ├── Unavailable         the store or the place of files is away, or the server is draining
 └── NodeFailed          a node could not do its work (the run records it; clients see it on the task)
@@ -104,6 +106,19 @@ class Conflict(RowelError):
         super().__init__(message)
         if code is not None:
             self.code = code  # type: ignore[misc]  # one instance may be more exact than its class
+
+
+class InProgress(Conflict):
+    """The first request with this Idempotency-Key is still being worked on; try again later."""
+
+    code = "in_progress"
+    retry_after_s: ClassVar[int] = 1
+
+
+class KeyReused(Conflict):
+    """Another request came with this Idempotency-Key before; use a key of its own for each."""
+
+    code = "key_reused"
 
 
 class Busy(RowelError):

@@ -6,6 +6,7 @@ can't say (NaN, infinities) is refused both ways.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -43,17 +44,22 @@ def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     return value
 
 
-def dump(value: Any) -> str:
+def dump(value: Any, *, sort_keys: bool = False) -> str:
     """Write compact JSON in ASCII, which `parse` reads back as an equal value.
 
     Raises `Invalid` for NaN, infinities and anything that is not a JSON value.
     """
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, sort_keys=sort_keys)
     except RecursionError:
         raise Invalid("the value is nested too deep to be written as JSON") from None
     except (TypeError, ValueError) as error:
         raise Invalid(f"the value can't be written as JSON: {error}") from None
+
+
+def fingerprint(value: Any) -> str:
+    """A hash that equal JSON values share, in whatever order their keys come. Raises like `dump`."""
+    return hashlib.sha256(dump(value, sort_keys=True).encode()).hexdigest()
 
 
 def depth(value: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 from rowel.core.outcomes import Fields, Usage
 from rowel.core.selections import Selection
@@ -84,6 +84,11 @@ class Run:
     #: Raised by everything outside the runner that gives it work; a run rests only on the number it has seen.
     signals: int = 0
     recoveries: int = 0
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing moves it any more: it has ended, or it waits for people alone."""
+        return self.status.is_final or (self.status is RunStatus.PAUSED and not self.has_work)
 
     def evolve(self, **changes: Any) -> Run:
         return replace(self, **changes)
@@ -262,6 +267,27 @@ class Cause:
     count: int
     example_run_id: RunID
     example_row: int
+
+
+class Answer(NamedTuple):
+    """What a request was answered: a status of HTTP, and a text."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What was done for a request that came with a key."""
+
+    key: str
+    #: A hash of what was asked for.
+    fingerprint: str
+    #: The run that it started or decided about.
+    run_id: RunID
+    created_at: datetime
+    #: None where it follows from the run once that rests.
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True)

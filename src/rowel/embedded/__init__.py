@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rowel.client import models
 from rowel.client.errors import StillRunning
+from rowel.client.operations import check_no_key
 from rowel.client.progress import outputs_of
+from rowel.core.records import Answer
 from rowel.core.status import PauseAction, RunStatus, RunType
 from rowel.embedded.batches import Batches
 from rowel.embedded.rendering import (
@@ -25,7 +27,9 @@ from rowel.embedded.rendering import (
 )
 from rowel.engine.compose import Role, build_engine
 from rowel.engine.engine import Engine
+from rowel.engine.once import Once
 from rowel.engine.reruns import Order
+from rowel.engine.views import RunView
 from rowel.engine.workflows import KEEP
 from rowel.store.runs import Filter
 
@@ -48,6 +52,9 @@ class Rowel:
     lie). One directory has one engine: a second one raises `Conflict` naming the first. Runs that were open when
     the last engine on it ended go on at once. On Postgres it is one of many: it accepts runs and moves what the queue
     gives it, beside `rowel serve` and `rowel worker`.
+
+    What comes with an `idempotency_key` is done once in 24 hours, however often it is asked for. `InProgress` is raised
+    while it is worked on, `KeyReused` where the key came with another request before.
     """
 
     def __init__(
@@ -89,19 +96,37 @@ class Rowel:
         await self._engine.close()
 
     async def run(
-        self, workflow_id: str, inputs: Inputs | None = None, *, timeout: float | None = None
+        self,
+        workflow_id: str,
+        inputs: Inputs | None = None,
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Run to the end and return {node id: outputs} of the COMPLETED nodes.
 
         Raises `RunFailed` (`RunCanceled` where it was canceled), `RunPaused` where it waits for a person, and
         `StillRunning` after `timeout` seconds; all have `.run`, and the run goes on without you.
         """
-        seen = await self._engine.run(workflow_id, inputs, timeout_s=_seconds(timeout))
-        return outputs_of(run_of(seen, self._engine))
+        seen = await self._once(
+            lambda once: self._engine.run(workflow_id, inputs, timeout_s=_seconds(timeout), once=once),
+            idempotency_key,
+            ("run", workflow_id),
+            inputs,
+        )
+        return outputs_of(seen)
 
-    async def start(self, workflow_id: str, inputs: Inputs | None = None) -> LiveRun:
+    async def start(
+        self, workflow_id: str, inputs: Inputs | None = None, *, idempotency_key: str | None = None
+    ) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens to this process."""
-        return LiveRun(self._engine, run_of(await self._engine.start(workflow_id, inputs), self._engine))
+        seen = await self._once(
+            lambda once: self._engine.start(workflow_id, inputs, once=once),
+            idempotency_key,
+            ("start", workflow_id),
+            inputs,
+        )
+        return LiveRun(self._engine, seen)
 
     async def run_partial(
         self,
@@ -111,12 +136,18 @@ class Rowel:
         partial_outputs: Inputs | None = None,
         *,
         timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Run one node and those of its ancestors that have no entry in `partial_outputs`."""
-        seen = await self._engine.run_partial(
-            workflow_id, node_id, inputs, partial_outputs, timeout_s=_seconds(timeout)
+        seen = await self._once(
+            lambda once: self._engine.run_partial(
+                workflow_id, node_id, inputs, partial_outputs, timeout_s=_seconds(timeout), once=once
+            ),
+            idempotency_key,
+            ("run_partial", workflow_id),
+            [node_id, inputs, partial_outputs],
         )
-        return outputs_of(run_of(seen, self._engine))
+        return outputs_of(seen)
 
     async def rerun(
         self,
@@ -126,6 +157,7 @@ class Rowel:
         edits: Inputs | None = None,
         inputs: Inputs | None = None,
         version: int | str = "same",
+        idempotency_key: str | None = None,
     ) -> LiveRun:
         """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
 
@@ -133,7 +165,13 @@ class Rowel:
         run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
         """
         order = Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version)
-        return LiveRun(self._engine, run_of(await self._engine.rerun(run_id, order), self._engine))
+        seen = await self._once(
+            lambda once: self._engine.rerun(run_id, order, once=once),
+            idempotency_key,
+            ("rerun", run_id),
+            [list(order.from_nodes), order.edits, inputs, version],
+        )
+        return LiveRun(self._engine, seen)
 
     async def plan_rerun(
         self,
@@ -161,25 +199,35 @@ class Rowel:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
 
         `column_map` is {field: column}. The batch ends FAILED past `failure_threshold` {count, percent, after}; it is
-        PAUSED after `canary` rows until somebody approves.
+        PAUSED after `canary` rows until somebody approves. With an `idempotency_key` the dataset must be an id: a file
+        makes a new one each time.
         """
         path = Path(dataset)
         dataset_id = str(dataset)
         if path.suffix:
+            check_no_key(idempotency_key)
             dataset_id = (await self.datasets.create(path.stem, path)).id
-        seen = await self._engine.start_batch(
-            workflow_id,
-            dataset_id,
-            mini_batch_size,
-            column_map=column_map,
-            failure_threshold=failure_threshold,
-            canary=canary,
+        wish = {"column_map": column_map, "failure_threshold": failure_threshold, "canary": canary}
+        seen = await self._once(
+            lambda once: self._engine.start_batch(
+                workflow_id,
+                dataset_id,
+                mini_batch_size,
+                column_map=column_map,
+                failure_threshold=failure_threshold,
+                canary=canary,
+                once=once,
+            ),
+            idempotency_key,
+            ("batch", workflow_id),
+            [dataset_id, mini_batch_size, wish],
         )
-        return LiveBatch(self._engine, run_of(seen, self._engine))
+        return LiveBatch(self._engine, seen)
 
     def attach(self, run: models.Run) -> LiveBatch:
         """Come back to a run or batch that was started earlier."""
@@ -194,15 +242,20 @@ class Rowel:
         inputs: Mapping[str, Any] | None = None,
         comments: str | None = None,
         node_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> models.Run:
         """Answer a run's oldest open pause, or that of `node_id`: APPROVE, DECLINE or OVERRIDE.
 
         Raises `Conflict` where nothing waits or somebody was faster, and `InvalidForm` where `inputs` don't fit.
         """
-        seen = await self._engine.decide(
-            run_id, PauseAction(action), inputs or {}, user_id, comments, node_id=node_id
+        return await self._once(
+            lambda once: self._engine.decide(
+                run_id, PauseAction(action), inputs or {}, user_id, comments, node_id=node_id, once=once
+            ),
+            idempotency_key,
+            ("decide", run_id),
+            [action, inputs or {}, user_id, comments, node_id],
         )
-        return run_of(seen, self._engine)
 
     async def cancel(self, run_id: str) -> models.Run:
         """Cancel an open run. Raises `Conflict` where it has ended."""
@@ -246,6 +299,20 @@ class Rowel:
     async def pause_history(self, run_id: str) -> list[models.Pause]:
         """All pauses a run ever had, newest first."""
         return [pause_of(pause) for pause in await self._engine.pause_history(run_id)]
+
+    async def _once(
+        self,
+        command: Callable[[Once | None], Awaitable[RunView]],
+        idempotency_key: str | None,
+        place: Sequence[str],
+        asked: Any,
+    ) -> models.Run:
+        """Run the command; with a key once in 24 hours, and who asks again gets the run as it is by then."""
+        if idempotency_key is None:
+            return run_of(await command(None), self._engine)
+        once = Once.of(("embedded", *place), idempotency_key, asked, lambda _: Answer(200, ""))
+        reply = await self._engine.do_once(once, command)
+        return await self.get_run(reply.run_id) if reply.seen is None else run_of(reply.seen, self._engine)
 
     def node_types(self) -> dict[str, list[dict[str, Any]]]:
         """The node types that are installed, by category, each with the JSON Schema of its config."""

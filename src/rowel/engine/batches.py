@@ -14,6 +14,7 @@ from rowel.engine import facts
 from rowel.engine.batch import BatchJob
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
+from rowel.engine.once import Once
 from rowel.engine.output import write_output
 from rowel.engine.programs import Program
 from rowel.engine.reads import find_dataset
@@ -56,7 +57,9 @@ class Batches:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def start(self, workflow_id: str, dataset_id: str, wish: BatchWish) -> RunView:
+    async def start(
+        self, workflow_id: str, dataset_id: str, wish: BatchWish, *, once: Once | None = None
+    ) -> RunView:
         """Accept a batch. Raises `NotFound`, and `InvalidInputs` naming the columns that the dataset lacks."""
         pinned = await self._house.workflows.current(workflow_id)
         dataset = await find_dataset(self._house, dataset_id)
@@ -67,11 +70,14 @@ class Batches:
         told = [facts.of_run(run, run.status, run.message)]
         if not run.has_work:
             await write_output(self._house, file, run.id)
-        await self._house.journal.begin(run, Changes(facts=told), batch=batch, output_file=file)
+        seen = view(run, pinned.version, [], pinned.program, batch)
+        receipt = once.answered(seen, run.start_time) if once else None
+        changes = Changes(facts=told, receipt=receipt)
+        await self._house.journal.begin(run, changes, batch=batch, output_file=file)
         self._house.publish(run.id, len(told), told)
         if run.has_work:
             self._house.dispatch.submit(run.id)
-        return view(run, pinned.version, [], pinned.program, batch)
+        return seen
 
     def _new(self, pinned: Pinned, dataset: Dataset, wish: BatchWish) -> tuple[Run, Batch, OutputFile]:
         now, file_id = self._house.now(), OutputFileID(new_id())

@@ -65,7 +65,7 @@ class Cancels:
         self, run: Run, owned: list[Run], message: str, decision: Decision | None = None
     ) -> bool:
         told = [facts.of_run(run, RunStatus.CANCELED, message)]
-        now = self._house.now()
+        now = self._house.now() if decision is None else decision.time
         seq = await self._house.journal.cancel(
             run, owned, message=message, time=now, facts=told, decision=decision
         )

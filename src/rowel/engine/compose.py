@@ -21,6 +21,7 @@ from rowel.engine.engine import Engine
 from rowel.engine.faults import Faults
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
+from rowel.engine.once import Receipts
 from rowel.engine.programs import Programs
 from rowel.engine.reruns import Reruns
 from rowel.engine.shelves import Shelves
@@ -203,6 +204,7 @@ def _engine(  # the shared parts
         batches=batches,
         decisions=decisions,
         cancels=Cancels(house),
+        receipts=Receipts(house),
         shelves=shelves,
         timers=Timers(house, decisions, moves_runs=cluster is None),
         lock=lock,

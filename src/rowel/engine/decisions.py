@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from rowel.core.errors import Conflict, InvalidForm, NotFound, Unavailable
 from rowel.core.outcomes import Failure, Fields
-from rowel.core.records import Pause, Run, Task
+from rowel.core.records import Pause, Receipt, Run, Task
 from rowel.core.schemas import Schema
 from rowel.core.status import PauseAction, RunStatus, TaskStatus
 from rowel.engine import canaries, facts
 from rowel.engine.cancels import Cancels
 from rowel.engine.execute import checked
 from rowel.engine.house import House
+from rowel.engine.once import Once
 from rowel.engine.owners import wake_owner
 from rowel.engine.progress import DECLINED, approved_routes
 from rowel.engine.reads import find_run, get_changed_run, get_run
@@ -46,6 +48,7 @@ class Decisions:
         comments: str | None,
         *,
         node_id: str | None = None,
+        once: Once | None = None,
     ) -> RunView:
         """Answer the oldest open pause of a run, or that of `node_id`.
 
@@ -56,7 +59,7 @@ class Decisions:
         check_outputs(inputs)
         if action is not PauseAction.DECLINE:
             check_form(pause, inputs)
-        told = await self._answer(run, pause, action, inputs, user_id, comments)
+        told = await self._answer(run, pause, action, inputs, user_id, comments, once)
         seen = await get_changed_run(self._house, run_id)
         return replace(seen, run=seen.run.evolve(message=told))
 
@@ -118,6 +121,7 @@ class Decisions:
         inputs: Fields,
         user_id: str,
         comments: str | None,
+        once: Once | None = None,
     ) -> str:
         """Write the decision; return the sentence that says what was decided."""
         seen = await get_run(self._house, run.id)
@@ -138,6 +142,9 @@ class Decisions:
             time=max(pause.pause_time, self._house.now()),
             task=task,
         )
+        if once is not None:
+            kept = _receipts(once, seen, decision, sentence, self._house.now())
+            decision = replace(decision, receipts=kept)
         if seen.batch is not None and action is PauseAction.DECLINE:
             await self._end_batch(run, pause, decision, sentence)
         else:
@@ -204,6 +211,33 @@ class Decisions:
         seen = await find_run(self._house, run.id)
         who = _who(now) if now is not None and now.resume_user_id else ""
         return Conflict(f"Run {run.id} is {seen.status}; this pause is no longer open.{who}", "not_paused")
+
+
+def _receipts(
+    once: Once, seen: RunView, decision: Decision, sentence: str, now: datetime
+) -> dict[RunStatus, Receipt]:
+    """The receipt for each status that the run may have once this is decided."""
+    after = (
+        [_refused(seen, decision)]
+        if seen.batch is not None and decision.action is PauseAction.DECLINE
+        else [_going_on(seen, decision, status) for status in (RunStatus.RUNNING, RunStatus.PAUSED)]
+    )
+    told = [replace(then, run=then.run.evolve(message=sentence)) for then in after]
+    return {then.run.status: once.answered(then, now) for then in told}
+
+
+def _going_on(seen: RunView, decision: Decision, status: RunStatus) -> RunView:
+    task = decision.task
+    tasks = [task if task and other.path == task.path else other for other in seen.tasks]
+    return replace(seen, run=seen.run.evolve(status=status), tasks=tasks)
+
+
+def _refused(seen: RunView, decision: Decision) -> RunView:
+    """A batch of which no more rows are to run."""
+    run, batch = seen.run, seen.batch
+    ended = run.evolve(status=RunStatus.CANCELED, end_time=run.ended_at(decision.time))
+    rest = batch and replace(batch, canceled=batch.total - batch.completed - batch.failed)
+    return replace(seen, run=ended, batch=rest)
 
 
 def check_form(pause: Pause, inputs: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from rowel.engine.cancels import Cancels
 from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
+from rowel.engine.once import Command, Once, Receipts, Reply
 from rowel.engine.reruns import Order, Rerun, Reruns
 from rowel.engine.rowdecisions import RowDecisions, Verdict, Wish
 from rowel.engine.shelves import Shelves
@@ -44,6 +45,7 @@ class Engine:
         batches: Batches,
         decisions: Decisions,
         cancels: Cancels,
+        receipts: Receipts,
         shelves: Shelves,
         timers: Timers,
         lock: DataDirectoryLock | None,
@@ -58,6 +60,7 @@ class Engine:
         self._decisions = decisions
         self._row_decisions = RowDecisions(house, decisions)
         self._cancels = cancels
+        self._receipts = receipts
         self._shelves = shelves
         self._timers = timers
         self._lock = lock
@@ -149,6 +152,14 @@ class Engine:
     async def output_variables(self, workflow_id: str) -> list[dict[str, Any]]:
         return await self._house.workflows.output_variables(workflow_id)
 
+    async def do_once(self, once: Once, command: Command) -> Reply:
+        """Do what a request with a key asks for, unless it was done in the last 24 hours: then answer again as then.
+
+        The command hands `once` on to one of the methods here that take it. Raises what the command raises,
+        `InProgress` while the first request is worked on, `KeyReused` where the first one asked for something else.
+        """
+        return await self._receipts.do(once, command)
+
     async def run(
         self,
         workflow_id: str,
@@ -157,10 +168,16 @@ class Engine:
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
         timeout_s: float = 300.0,
+        once: Once | None = None,
     ) -> RunView:
         """Run and return when the run rests (ended or PAUSED), or after `timeout_s` seconds as it is then."""
         return await self._starts.run(
-            workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files, timeout_s=timeout_s
+            workflow_id,
+            initial_inputs,
+            parent_run_id=parent_run_id,
+            files=files,
+            timeout_s=timeout_s,
+            once=once,
         )
 
     async def start(
@@ -170,9 +187,12 @@ class Engine:
         *,
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
+        once: Once | None = None,
     ) -> RunView:
         """Accept a run and return at once; it is in the store and will end."""
-        return await self._starts.start(workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files)
+        return await self._starts.start(
+            workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files, once=once
+        )
 
     async def run_partial(
         self,
@@ -182,15 +202,16 @@ class Engine:
         partial_outputs: Mapping[str, Fields] | None = None,
         *,
         timeout_s: float = 300.0,
+        once: Once | None = None,
     ) -> RunView:
         """Run one node and those of its ancestors that have no given outputs."""
         return await self._starts.run_partial(
-            workflow_id, node_id, initial_inputs, partial_outputs, timeout_s=timeout_s
+            workflow_id, node_id, initial_inputs, partial_outputs, timeout_s=timeout_s, once=once
         )
 
-    async def rerun(self, run_id: str, order: Order) -> RunView:
+    async def rerun(self, run_id: str, order: Order, *, once: Once | None = None) -> RunView:
         """Accept a run that repeats an ended one, with what the order wants to be different, and return at once."""
-        return await self._reruns.rerun(run_id, order)
+        return await self._reruns.rerun(run_id, order, once=once)
 
     async def plan_rerun(self, run_id: str, order: Order) -> Rerun:
         """What such a rerun would run, and what it would reuse. Starts nothing."""
@@ -205,6 +226,7 @@ class Engine:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        once: Once | None = None,
     ) -> RunView:
         """Accept a batch: one run per row of a dataset, `mini_batch_size` of them in flight.
 
@@ -216,7 +238,7 @@ class Engine:
             threshold=failure_threshold,
             canary=canary,
         )
-        return await self._batches.start(workflow_id, dataset_id, wish)
+        return await self._batches.start(workflow_id, dataset_id, wish, once=once)
 
     async def get_batch(self, run_id: str) -> Standing:
         """How a batch stands. Raises `NotFound`, also for a run that is no batch."""
@@ -241,9 +263,12 @@ class Engine:
         comments: str | None = None,
         *,
         node_id: str | None = None,
+        once: Once | None = None,
     ) -> RunView:
         """Answer the oldest open pause of a run, or that of `node_id`. Exactly one answer wins."""
-        return await self._decisions.decide(run_id, action, inputs, user_id, comments, node_id=node_id)
+        return await self._decisions.decide(
+            run_id, action, inputs, user_id, comments, node_id=node_id, once=once
+        )
 
     async def decide_rows(self, run_id: str, wish: Wish) -> Verdict:
         """Answer the pauses of many rows of a batch alike; each row is decided, or refused, by itself."""

@@ -14,6 +14,7 @@ from rowel.core.status import RunType, TaskStatus
 from rowel.engine.differences import differences
 from rowel.engine.given import check_node, checked_outputs, given_tasks, routes_of
 from rowel.engine.house import House
+from rowel.engine.once import Once
 from rowel.engine.programs import Program
 from rowel.engine.reads import get_run
 from rowel.engine.starts import Inputs, Starts, judged_inputs
@@ -65,7 +66,7 @@ class Reruns:
         """What a rerun would do. Writes nothing. Raises what `rerun` raises."""
         return await self._plan(run_id, order, is_only_asked=True)
 
-    async def rerun(self, run_id: str, order: Order) -> RunView:
+    async def rerun(self, run_id: str, order: Order, *, once: Once | None = None) -> RunView:
         """Accept a run that repeats an ended one. What is returned is in the store.
 
         Raises `NotFound`, `Conflict` where the run is open or a batch, `Invalid` and `InvalidInputs`.
@@ -80,7 +81,7 @@ class Reruns:
         run = rerun.pinned.new_run(
             RunType.RERUN, self._house.now(), initial_inputs=inputs, origin_id=old.id, partial=partial
         )
-        return await self._starts.accept(run, rerun.pinned, born_tasks(run, rerun))
+        return await self._starts.accept(run, rerun.pinned, born_tasks(run, rerun), once=once)
 
     async def _plan(self, run_id: str, order: Order, *, is_only_asked: bool) -> Rerun:
         old = await get_run(self._house, run_id)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rowel.core.errors import Invalid, NotFound
 from rowel.core.outcomes import Failure, Outcome, StartChild
-from rowel.core.records import Run
+from rowel.core.records import Receipt, Run
 from rowel.core.status import RunStatus
 from rowel.engine import facts
 from rowel.engine.clock import Clock
@@ -70,15 +70,17 @@ class Runner:
         is_new: bool = False,
         fence: Fence | None = None,
         cursor: int | None = None,
+        receipt: Receipt | None = None,
     ) -> None:
-        """`is_new`: the run has no row yet; the first group makes it, if the lane of `fence` is still ours. `cursor` is
-        that of the batch before this row."""
+        """`is_new`: the run has no row yet; the first group makes it, if the lane of `fence` is still ours, with the
+        `receipt` of the request that starts it. `cursor` is that of the batch before this row."""
         self.run = run
         self.progress = Progress(run, root, means.services, means.clock)
         self._means = means
         self._is_new = is_new
         self._fence = fence
         self._cursor = cursor
+        self._receipt = receipt
         #: Set once the run is in the store.
         self.kept = asyncio.Event()
         if not is_new:
@@ -255,7 +257,7 @@ class Runner:
         if rest is not None:
             run = _rested(run, rest)
             told.append(facts.of_run(run, rest.status, rest.message))
-        changes = replace(changes, facts=told)
+        changes = replace(changes, facts=told, receipt=self._receipt)
         is_row = run.row_index is not None
         if not await self._means.journal.begin(
             run, changes, persistent=is_row, fence=self._fence, cursor=self._cursor

@@ -8,11 +8,12 @@ from typing import Any
 
 from rowel.core.errors import Invalid, InvalidInputs, NotFound, Unavailable
 from rowel.core.outcomes import Fields, StartChild
-from rowel.core.records import Run, Task
+from rowel.core.records import Receipt, Run, Task
 from rowel.core.status import RunStatus, RunType
 from rowel.engine import facts
 from rowel.engine.given import check_json, checked_outputs, given_tasks, scope_of
 from rowel.engine.house import House
+from rowel.engine.once import Once
 from rowel.engine.programs import Program
 from rowel.engine.reads import find_run, get_changed_run
 from rowel.engine.restore import new_frame
@@ -47,11 +48,12 @@ class Starts:
         *,
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
+        once: Once | None = None,
     ) -> RunView:
         """Accept a run and let it move in the background. What is returned is in the store."""
         run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
         self._house.dispatch.check_room()
-        return await self.accept(run, pinned)
+        return await self.accept(run, pinned, once=once)
 
     async def run(
         self,
@@ -61,10 +63,11 @@ class Starts:
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
         timeout_s: float = 300.0,
+        once: Once | None = None,
     ) -> RunView:
         """Run and wait until the run rests or `timeout_s` seconds are over; then the run goes on by itself."""
         run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
-        return await self._run(run, pinned, timeout_s)
+        return await self._run(run, pinned, timeout_s, once)
 
     async def run_partial(
         self,
@@ -74,6 +77,7 @@ class Starts:
         partial_outputs: Mapping[str, Fields] | None,
         *,
         timeout_s: float = 300.0,
+        once: Once | None = None,
     ) -> RunView:
         """Run one node and those of its ancestors that have no given outputs."""
         pinned = await self._house.workflows.current(workflow_id)
@@ -86,7 +90,7 @@ class Starts:
         run = pinned.new_run(RunType.PARTIAL, self._house.now(), initial_inputs=inputs).evolve(
             partial={"node_id": node_id, "scope": sorted(scope)}
         )
-        return await self._run(run, pinned, timeout_s, given_tasks(run, used))
+        return await self._run(run, pinned, timeout_s, once, given_tasks(run, used))
 
     async def start_child(self, owner: Run, path: str, wish: StartChild) -> None:
         """Start the child run that a subworkflow task waits for, unless an earlier try did."""
@@ -153,27 +157,37 @@ class Starts:
         kept: Fields | None = given and await replace_data_uris(given, self._house.files)
         return kept
 
-    async def accept(self, run: Run, pinned: Pinned, born: Sequence[Task] = ()) -> RunView:
-        """Write the run as PENDING, then let it move. `born` are the tasks that have ended before it begins."""
+    async def accept(
+        self, run: Run, pinned: Pinned, born: Sequence[Task] = (), *, once: Once | None = None
+    ) -> RunView:
+        """Write the run as PENDING, then let it move. `born` are the tasks that have ended before it begins; what is
+        returned answers the request that comes once."""
+        seen = view(run, pinned.version, born, pinned.program)
+        await self._accept(run, pinned, born, once.answered(seen, run.start_time) if once else None)
+        return seen
+
+    async def _accept(self, run: Run, pinned: Pinned, born: Sequence[Task], receipt: Receipt | None) -> None:
         told = [facts.of_run(run, RunStatus.PENDING)]
-        await self._house.journal.begin(run, Changes(tasks=born, facts=told))
+        await self._house.journal.begin(run, Changes(tasks=born, facts=told, receipt=receipt))
         run = run.evolve(seq=len(told))
         self._house.publish(run.id, run.seq, told)
         runner = self._runner(run, pinned.program, born)
         self._house.dispatch.submit(run.id, runner)
-        return view(run, pinned.version, born, pinned.program)
 
-    async def _run(self, run: Run, pinned: Pinned, timeout_s: float, born: Sequence[Task] = ()) -> RunView:
+    async def _run(
+        self, run: Run, pinned: Pinned, timeout_s: float, once: Once | None, born: Sequence[Task] = ()
+    ) -> RunView:
         dispatch = self._house.dispatch
         dispatch.check_room()
         rested = dispatch.wait(run.id)
         runner: Runner | None = None
+        receipt = once.receipt(run.id, run.start_time) if once else None
         try:
             if not born and dispatch.has_slot():
-                runner = self._runner(run, pinned.program, is_new=True)
+                runner = self._runner(run, pinned.program, is_new=True, receipt=receipt)
                 dispatch.submit(run.id, runner)
             else:
-                await self.accept(run, pinned, born)
+                await self._accept(run, pinned, born, receipt)
             return await self._seen_when(rested, run, pinned, runner, timeout_s)
         finally:
             dispatch.forget(run.id, rested)
@@ -197,10 +211,16 @@ class Starts:
         return view(run, pinned.version, list(runner.progress.root.tasks.values()), pinned.program)
 
     def _runner(
-        self, run: Run, program: Program, born: Sequence[Task] = (), *, is_new: bool = False
+        self,
+        run: Run,
+        program: Program,
+        born: Sequence[Task] = (),
+        *,
+        is_new: bool = False,
+        receipt: Receipt | None = None,
     ) -> Runner:
         frame = new_frame(run, program, born)
-        runner = Runner(self.means, run, frame, is_new=is_new)
+        runner = Runner(self.means, run, frame, is_new=is_new, receipt=receipt)
         runner.progress.open(frame)
         return runner
 

@@ -6,18 +6,19 @@ Nobody outside `engine` imports this.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from rowel.core.outcomes import Usage
-from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Run, RunID, Task
+from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Receipt, Run, RunID, Task
 from rowel.core.signatures import signature_of
 from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
 from rowel.store import rows
 from rowel.store.dialect import Result
 from rowel.store.events import unpack
 from rowel.store.news import Job
+from rowel.store.receipts import LIFETIME
 from rowel.store.statements import Step
 from rowel.store.transitions import Transitions
 from rowel.store.writer import Writer
@@ -48,6 +49,8 @@ class Changes:
     facts: Sequence[Fact] = ()
     #: What the run has spent in all; a batch adds it up once its row has ended.
     usage: Usage | None = None
+    #: For the request that begins the run.
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,8 @@ class Decision:
     time: datetime
     #: None where a batch waits for what becomes of its canary.
     task: Task | None
+    #: For the request that decides: one for each status that the run may then have. The true one is kept.
+    receipts: Mapping[RunStatus, Receipt] = field(default_factory=dict)
 
 
 class Fence(NamedTuple):
@@ -122,7 +127,8 @@ class Journal:
         """Make a run, with what is already known of its tasks. Of a row, `fence` names the lane that begins it;
         without one, `cursor` is that of its batch, if rows between are left out.
 
-        False where its owner has ended meanwhile, or has this row's or this task's run already.
+        False where its owner has ended meanwhile, or has this row's or this task's run already. Raises the driver's
+        error where the receipt's key was taken meanwhile.
         """
         stamp = self._writer.next_stamp()
         values = {**rows.run_values(run), "stamp": stamp, "seq": len(changes.facts)}
@@ -142,6 +148,8 @@ class Journal:
             steps.append(self._sql.claim_row.bind({**own, **place}))
         if run.status.is_final or run.status is RunStatus.PAUSED:
             steps += self._tell_owner(run, run.status, stamp, run.message, changes.usage)
+        if changes.receipt is not None:
+            steps += self._hand_out({run.status: changes.receipt}, stamp)
         is_accepted = self._has_workers and run.owner_id is None and run.has_work
         results = await self._writer.write(
             steps,
@@ -243,7 +251,8 @@ class Journal:
         return None if row is None else row[0]
 
     async def decide(self, run: Run, decision: Decision, facts: Sequence[Fact]) -> Answered | None:
-        """Answer a pause. None where somebody was faster or the run has ended."""
+        """Answer a pause. None where somebody was faster or the run has ended. Raises the driver's error where the
+        key of the decision's receipts was taken meanwhile."""
         stamp = self._writer.next_stamp()
         values = {**_decision_values(decision), "stamp": stamp, "events": len(facts)}
         tasks = [] if decision.task is None else [decision.task]
@@ -259,6 +268,7 @@ class Journal:
             wake = self._sql.wake if run.row_index is None else self._sql.resume_batch
             steps += [wake.bind(owner), self._sql.wake_owners_batch.bind(owner)]
             steps += self._wake_above(owner)
+        steps += self._hand_out(decision.receipts, stamp)
         results = await self._writer.write(steps, order=run.id, about=_concerned(run))
         row = results[1]
         return Answered(row[0], RunStatus(row[1])) if isinstance(row, tuple) else None
@@ -303,10 +313,34 @@ class Journal:
         steps += self._tell_owner(run, RunStatus.CANCELED, stamp)
         if run.owner_id is not None:
             steps += self._wake_above({"owner_id": run.owner_id, "run_id": run.id, "stamp": stamp})
+        if decision is not None:
+            steps += self._hand_out(decision.receipts, stamp)
         about = [*_concerned(run), *(one.id for one in owned)]
         results = await self._writer.write(steps, order=run.id, about=about)
         row = results[0 if decision is None else 1]
         return row[0] if isinstance(row, tuple) else None
+
+    async def answer(self, receipt: Receipt) -> bool:
+        """Keep the answer of a request whose receipt has none yet. False where it has one, or is gone."""
+        values = rows.receipt_values(receipt)
+        (changed,) = await self._writer.write([self._sql.answer_receipt.bind(values)], order=receipt.run_id)
+        return changed != 0
+
+    def _hand_out(self, receipts: Mapping[RunStatus, Receipt], stamp: int) -> list[Step]:
+        """Keep the receipt for the status that the run has by now; some whose time is over go."""
+        steps: list[Step] = []
+        for status, receipt in receipts.items():
+            expired = rows.to_number(receipt.created_at - LIFETIME)
+            values = {
+                **rows.receipt_values(receipt),
+                "run_status": status,
+                "stamp": stamp,
+                "expired": expired,
+            }
+            if not steps:
+                steps += [self._sql.drop_expired_receipt.bind(values), self._sql.sweep_receipts.bind(values)]
+            steps.append(self._sql.insert_receipt.bind(values))
+        return steps
 
     def _parts(self, run_id: RunID, stamp: int, changes: Changes) -> list[Step]:
         steps = [

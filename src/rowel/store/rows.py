@@ -10,11 +10,13 @@ from sqlalchemy import RowMapping
 
 from rowel.core.outcomes import Usage
 from rowel.core.records import (
+    Answer,
     Batch,
     Dataset,
     OutputFile,
     Pause,
     PauseID,
+    Receipt,
     Run,
     RunID,
     Task,
@@ -305,6 +307,27 @@ def output_file_from_row(row: Row) -> OutputFile:
         is_ready=bool(row["is_ready"]),
         created_at=to_moment(row["created_at"]),
         updated_at=to_moment(row["updated_at"]),
+    )
+
+
+def receipt_values(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "key": receipt.key,
+        "fingerprint": receipt.fingerprint,
+        "run_id": receipt.run_id,
+        "created_at": to_number(receipt.created_at),
+        "status": None if receipt.answer is None else receipt.answer.status,
+        "answer": None if receipt.answer is None else receipt.answer.text,
+    }
+
+
+def receipt_from_row(row: Row) -> Receipt:
+    return Receipt(
+        key=row["key"],
+        fingerprint=row["fingerprint"],
+        run_id=RunID(row["run_id"]),
+        created_at=to_moment(row["created_at"]),
+        answer=None if row["answer"] is None else Answer(row["status"], row["answer"]),
     )
 
 

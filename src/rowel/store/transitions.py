@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     case,
+    delete,
     exists,
     literal_column,
     null,
@@ -31,10 +32,13 @@ from sqlalchemy.sql import ClauseElement
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.store.dialect import Dialect
 from rowel.store.statements import Statement, compile_statement
-from rowel.store.tables import batches, causes, events, lanes, output_files, pauses, runs, tasks
+from rowel.store.tables import batches, causes, events, lanes, output_files, pauses, requests, runs, tasks
 
 FINAL_RUN = [status.value for status in RunStatus if status.is_final]
 FINAL_TASK = [status.value for status in TaskStatus if status.is_final]
+
+#: Receipts whose time is over that are removed with each new one: more than come, so that they become fewer.
+SWEPT = 10
 
 
 def number(name: str) -> ColumnElement[Any]:
@@ -143,6 +147,7 @@ class Transitions:
         self._compile_cancels()
         self._compile_batches()
         self._compile_causes()
+        self._compile_receipts()
 
     def _compiled(self, statement: ClauseElement) -> Statement:
         return compile_statement(statement, self._dialect.sql)
@@ -352,4 +357,29 @@ class Transitions:
                 index_elements=[column.name for column in causes.primary_key],
                 set_={"count": causes.c.count + 1},
             )
+        )
+
+    def _compile_receipts(self) -> None:
+        run_status = runs.c.status == word("run_status")
+        begun = exists(
+            select(1).where(runs.c.id == word("run_id"), runs.c.stamp == number("stamp"), run_status)
+        )
+        #: A key that is taken breaks its own group, and no other.
+        self.insert_receipt = self._insert(requests, begun)
+        this = requests.c.key == word("key")
+        is_expired = requests.c.created_at <= number("expired")
+        self.drop_expired_receipt = self._compiled(delete(requests).where(this, is_expired))
+        oldest = select(requests.c.key).where(is_expired).order_by(requests.c.created_at).limit(SWEPT)
+        self.sweep_receipts = self._compiled(
+            delete(requests).where(requests.c.key.in_(oldest.with_for_update(skip_locked=True)))
+        )
+        self.answer_receipt = self._compiled(
+            update(requests)
+            .where(
+                this,
+                requests.c.run_id == word("run_id"),
+                requests.c.created_at == number("created_at"),
+                requests.c.answer.is_(None),
+            )
+            .values({"status": number("status"), "answer": word("answer")})
         )

@@ -1,0 +1,121 @@
+"""What lies on a server's shelves, asked for by blocking calls: workflows, datasets, output files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rowel.client import operations
+from rowel.client.errors import NotFound
+from rowel.client.models import Dataset, OutputFile, Version, Workflow
+from rowel.client.targets import written
+
+if TYPE_CHECKING:
+    from rowel.client.blocking import Client
+
+
+class Workflows:
+    """Workflows and their versions."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, definition: Mapping[str, Any], description: str | None = None) -> Workflow:
+        """Keep a workflow. Raises `InvalidRequest` listing every problem of the definition."""
+        return self._client.call(operations.create_workflow(name, definition, description))
+
+    def get(self, workflow_id: str) -> Workflow:
+        return self._client.call(operations.get_workflow(workflow_id))
+
+    def find(self, id_or_name: str) -> list[Workflow]:
+        """The workflow with this id, or all that have this name."""
+        try:
+            return [self.get(id_or_name)]
+        except NotFound:
+            return [found for found in self.every() if found.name == id_or_name]
+
+    def list(self, *, page: int = 1, page_size: int = 10) -> list[Workflow]:
+        """Workflows, newest first."""
+        return self._client.call(operations.list_workflows(page, page_size))
+
+    def every(self) -> Iterator[Workflow]:
+        """All workflows, newest first, page by page."""
+        page = 1
+        while found := self.list(page=page, page_size=operations.PAGE_SIZE):
+            yield from found
+            page += 1
+
+    def update(
+        self,
+        workflow_id: str,
+        name: str,
+        definition: Mapping[str, Any],
+        description: str | None = None,
+    ) -> Workflow:
+        """Replace a workflow; runs that have begun keep their version."""
+        return self._client.call(operations.update_workflow(workflow_id, name, definition, description))
+
+    def delete(self, workflow_id: str) -> None:
+        """Take a workflow off the shelf; its runs stay."""
+        return self._client.call(operations.delete_workflow(workflow_id))
+
+    def duplicate(self, workflow_id: str) -> Workflow:
+        return self._client.call(operations.duplicate_workflow(workflow_id))
+
+    def versions(self, workflow_id: str) -> Sequence[Version]:
+        """The versions that runs have made, newest first."""
+        return self._client.call(operations.list_versions(workflow_id))
+
+
+class Datasets:
+    """Datasets: rows for batches."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, file: str | Path, description: str | None = None) -> Dataset:
+        """Upload a CSV, JSONL or Parquet file. Raises `InvalidRequest` naming what can't be read."""
+        return self._client.call(operations.upload_dataset(name, Path(file), description))
+
+    def list(self) -> list[Dataset]:
+        """All datasets, newest first."""
+        return self._client.call(operations.list_datasets())
+
+    def get(self, dataset_id: str) -> Dataset:
+        return self._client.call(operations.get_dataset(dataset_id))
+
+    def delete(self, dataset_id: str) -> None:
+        return self._client.call(operations.delete_dataset(dataset_id))
+
+
+class OutputFiles:
+    """Output files: what batches wrote."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self) -> list[OutputFile]:
+        """All output files, newest first."""
+        return self._client.call(operations.list_outputs())
+
+    def get(self, file_id: str) -> OutputFile:
+        return self._client.call(operations.get_output(file_id))
+
+    def download(self, file_id: str, target: str | Path) -> Path:
+        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
+        target = Path(target)
+        with self._client.stream(operations.download_output(file_id)) as response, written(target) as file:
+            for part in response.iter_bytes():
+                file.write(part)
+        return target
+
+    def rows(self, file_id: str) -> Iterator[dict[str, Any]]:
+        """The file's lines as they arrive, one for each row of the batch."""
+        with self._client.stream(operations.download_output(file_id)) as response:
+            for line in response.iter_lines():
+                yield json.loads(line)
+
+    def delete(self, file_id: str) -> None:
+        return self._client.call(operations.delete_output(file_id))
