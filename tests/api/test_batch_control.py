@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -161,6 +162,87 @@ async def test_a_run_that_is_no_batch_has_no_standing(api: Api) -> None:
     assert "is no batch" in answer["detail"]
     assert (await api.ask("PATCH", f"/run/{run['id']}/batch/", json={})).status_code == 404
     await api.get("/run/none/batch/", status=404)
+
+
+async def lines_of(api: Api, batch: Any) -> list[Any]:
+    answer = await api.ask("GET", f"/of/{batch['output_file_id']}/download/")
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def test_failed_rows_run_again_on_a_new_version_and_the_output_holds_all(api: Api) -> None:
+    batch = await started(api)
+    end = await api.wait_for(batch["id"])
+    assert end["redrive_of"] is None
+    (cause,) = (await standing(api, batch))["causes"]
+    better = {
+        "nodes": [
+            HALVES["nodes"][0],
+            {"id": "work", "node_type": "StaticValueNode", "config": {"values": {"half": 0}}},
+        ],
+        "links": HALVES["links"],
+    }
+    saved = {"name": "better", "definition": better}
+    await api.ask("PUT", f"/wf/{batch['workflow_id']}/", json=saved)
+
+    wish = {"rows": {"cause": cause["signature"]}, "version": "latest"}
+    again = await api.post(f"/run/{batch['id']}/batch/redrive/", wish)
+    done = await api.wait_for(again["id"])
+
+    assert (again["redrive_of"], again["rerun_of"], again["run_type"]) == (batch["id"], None, "batch")
+    assert (done["workflow_version"]["version"], done["message"]) == (2, "2 of 2 rows completed.")
+    assert (await standing(api, again))["total"] == 2
+    assert [line["work"]["half"] for line in await lines_of(api, again)] == [0.5, 0, 1.0, 0, 2.0]
+    assert [line.get("row_index") for line in await lines_of(api, batch)] == [None, 1, None, 3, None]
+    listed = await api.get("/run/", rerun_of=batch["id"])
+    assert [run["id"] for run in listed] == [again["id"]]
+
+
+async def test_a_body_of_nothing_runs_the_failed_rows_again(api: Api) -> None:
+    batch = await started(api)
+    await api.wait_for(batch["id"])
+
+    again = await api.post(f"/run/{batch['id']}/batch/redrive/")
+
+    assert (await api.wait_for(again["id"]))["message"] == "0 of 2 rows completed, 2 failed."
+    assert [line.get("row_index") for line in await lines_of(api, again)] == [None, 1, None, 3, None]
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [
+        ({"rows": "none"}, 422),
+        ({"rows": []}, 422),
+        ({"rows": [5]}, 422),
+        ({"rows": [-1]}, 422),
+        ({"rows": [1.5]}, 422),
+        ({"rows": 3}, 422),
+        ({"rows": {"cause": "made up"}}, 422),
+        ({"rows": {"cause": 5}}, 422),
+        ({"rows": {}}, 422),
+        ({"version": "newest"}, 422),
+        ({"version": 0}, 422),
+        ({"version": 7}, 404),
+    ],
+    ids=str,
+)
+async def test_a_redrive_that_cannot_be_starts_nothing(api: Api, wish: Any, status: int) -> None:
+    batch = await started(api)
+    await api.wait_for(batch["id"])
+    before = await api.count_runs(batch["workflow_id"])
+
+    answer = await api.post(f"/run/{batch['id']}/batch/redrive/", wish, status=status)
+
+    assert answer["detail"]
+    assert await api.count_runs(batch["workflow_id"]) == before
+
+
+async def test_an_open_batch_is_not_redriven(api: Api) -> None:
+    batch = await asking(api)
+
+    answer = await api.post(f"/run/{batch['id']}/batch/redrive/", status=409)
+
+    assert answer["code"] == "still_open"
+    assert "PAUSED" in answer["detail"]
 
 
 async def asking(api: Api, rows: int = 4) -> Any:

@@ -286,6 +286,14 @@ QUERIES: dict[str, tuple[Query, str]] = {
         lambda connection: runs.rows_at(connection, "b", [3, 5]),
         "ix_runs_rows (owner_id=? AND row_index=?)",
     ),
+    "rows that failed": (
+        lambda connection: runs.rows_that(connection, "b", RunStatus.FAILED, 3, 9),
+        "ix_runs_rows (owner_id=? AND row_index>?)",
+    ),
+    "open repeats": (
+        lambda connection: runs.open_repeat_of(connection, "r"),
+        "ix_runs_origins (origin_id=?)",
+    ),
     "waiting rows": (
         lambda connection: pauses.waiting_rows(connection, "b", "ask"),
         "ix_runs_open_children (owner_id=?)",

@@ -1,4 +1,4 @@
-"""Batches on their way: how they stand, changing how they go on, and deciding about many rows."""
+"""Batches: how they stand, changing how they go on, running rows again, deciding about many rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from starlette.responses import Response
 
 from rowel.api.answers import answer
 from rowel.api.refusals import refusals
-from rowel.api.rendering import batch_response, verdict_response
+from rowel.api.rendering import batch_response, run_response, verdict_response
 from rowel.api.routes import EngineOf, resource
-from rowel.api.schemas import BatchChangeRequest, BatchResponse, RowDecisionRequest, RowDecisionResponse
+from rowel.api.schemas import (
+    BatchChangeRequest,
+    BatchResponse,
+    RedriveRequest,
+    RowDecisionRequest,
+    RowDecisionResponse,
+    RowsOfCause,
+    RunResponse,
+)
 from rowel.core.status import PauseAction
+from rowel.engine.redrives import Kind, Redrive
 from rowel.engine.rowdecisions import Wish
 from rowel.engine.workflows import KEEP
 
@@ -32,6 +41,19 @@ async def change_batch(run_id: str, body: BatchChangeRequest, engine: EngineOf) 
         failure_threshold=body.failure_threshold.model_dump() if body.failure_threshold else threshold,
     )
     return answer(batch_response(standing))
+
+
+@router.post("/run/{run_id}/batch/redrive/", response_model=RunResponse, responses=refusals(400, 409, 429))
+async def redrive_batch(run_id: str, body: RedriveRequest, engine: EngineOf) -> Response:
+    """Run rows of an ended batch again, as a new batch whose output holds all rows. The old one stays as it ended."""
+    match body.rows:
+        case RowsOfCause():
+            wish = Redrive(cause=body.rows.cause, version=body.version)
+        case str():
+            wish = Redrive(rows=Kind(body.rows), version=body.version)
+        case _:
+            wish = Redrive(rows=body.rows, version=body.version)
+    return answer(run_response(await engine.redrive_batch(run_id, wish), engine.now()))
 
 
 @router.post("/run/{run_id}/batch/decide/", response_model=RowDecisionResponse, responses=refusals(409))

@@ -59,6 +59,7 @@ def run_response(view: RunView, now: datetime, *, slim: bool = False) -> RunResp
         "percentage_complete": view.percentage_complete,
         "row_index": run.row_index,
         "rerun_of": None if run.output_file_id is not None else run.origin_id,
+        "redrive_of": run.origin_id if run.output_file_id is not None else None,
     }
 
 

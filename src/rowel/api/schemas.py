@@ -130,6 +130,21 @@ class RowDecisionRequest(ResumeRunRequest):
     except_rows: RowNumbers | None = None
 
 
+class RowsOfCause(_Request):
+    cause: Annotated[str, Field(description="A `signature` of the batch's `causes`.")]
+
+
+class RedriveRequest(_Request):
+    rows: Annotated[
+        Literal["failed", "unfinished"] | RowNumbers | RowsOfCause,
+        Field(description="`unfinished` are those that did not complete: failed, canceled or never begun."),
+    ] = "failed"
+    version: Annotated[
+        Literal["same", "latest"] | Annotated[int, Field(ge=1)],
+        Field(description="On which version they run: `same` as the batch's, `latest`, or a number."),
+    ] = "same"
+
+
 class Mistake(TypedDict):
     type: str
     loc: list[str | int]
@@ -201,6 +216,7 @@ class RunResponse(TypedDict):
     percentage_complete: Annotated[float, Field(ge=0, le=100)]
     row_index: int | None
     rerun_of: Annotated[str | None, Field(description="The run that this one repeats.")]
+    redrive_of: Annotated[str | None, Field(description="The batch of which this one runs rows again.")]
 
 
 class PlannedNode(TypedDict):

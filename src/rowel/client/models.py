@@ -127,6 +127,8 @@ class Run(Model):
     percentage_complete: float = 0.0
     #: The run that this one repeats.
     rerun_of: str | None = None
+    #: The batch of which this one runs rows again.
+    redrive_of: str | None = None
 
     @property
     def failed_task(self) -> Task | None:

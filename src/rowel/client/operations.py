@@ -222,6 +222,17 @@ def change_batch(
     return Operation(request=request, read=one(Progress))
 
 
+def redrive(
+    run_id: str, rows: str | Sequence[int], *, cause: str | None, version: int | str
+) -> Operation[Run]:
+    named: Any = rows if isinstance(rows, str) else list(rows)
+    body = {"rows": named if cause is None else {"cause": cause}, "version": version}
+    request = Request(
+        method="POST", path=path("run", run_id, "batch", "redrive"), body=body, silence_s=READING_S
+    )
+    return Operation(request=request, read=one(Run))
+
+
 def decide_rows(  # noqa: PLR0913  # the words of a decision
     run_id: str,
     node_id: str,

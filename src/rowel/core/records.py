@@ -213,7 +213,7 @@ class Batch:
     #: Rows that wait for a person, and those that move: counted when the batch is read.
     paused: int = 0
     running: int = 0
-    #: What was asked for at the start, as plain JSON: `column_map`, `threshold`.
+    #: What was asked for at the start, as plain JSON: `column_map`, `threshold`, `dataset_rows`.
     options: Mapping[str, Any] = field(default_factory=dict)
     #: How many rows are tried first, until somebody has approved the others; None: all may run.
     canary: int | None = None
@@ -238,6 +238,11 @@ class Batch:
     def column_map(self) -> Mapping[str, str]:
         """{field of the input node: column} where they are not called alike."""
         return self.options.get("column_map") or {}
+
+    @property
+    def dataset_rows(self) -> int:
+        """How many rows the dataset has; a redriven batch runs some of them."""
+        return int(self.options.get("dataset_rows", self.total))
 
     @property
     def settled(self) -> int:

@@ -36,6 +36,7 @@ def run_of(seen: RunView, engine: Engine) -> models.Run:
         duration=seen.duration_s(engine.now()),
         percentage_complete=seen.percentage_complete,
         rerun_of=None if run.output_file_id is not None else run.origin_id,
+        redrive_of=run.origin_id if run.output_file_id is not None else None,
     )
 
 

@@ -356,7 +356,7 @@ class BatchMover:
 
     async def _complete(self, batch: Batch) -> None:
         try:
-            file = await write_output(self._house, self._job.file, self.run.id)
+            file = await write_output(self._house, self.run, self._job.file)
         except Unavailable:
             self.poke()
             await asyncio.sleep(FILES_EACH_S)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rowel.core.errors import Conflict, InvalidInputs, NotFound
-from rowel.core.records import Batch, Dataset, DatasetID, OutputFile, OutputFileID, Run
+from rowel.core.records import Batch, Dataset, DatasetID, OutputFile, OutputFileID, Run, RunID
+from rowel.core.selections import Selection
 from rowel.core.status import RunStatus, RunType
 from rowel.core.thresholds import FailureThreshold
 from rowel.engine import facts
@@ -51,6 +52,14 @@ class BatchWish:
         return {name: value for name, value in kept.items() if value}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Rows of an ended batch that run again."""
+
+    origin_id: RunID
+    selection: Selection
+
+
 class Batches:
     """The commands about batches, and what their movers need."""
 
@@ -62,14 +71,31 @@ class Batches:
     ) -> RunView:
         """Accept a batch. Raises `NotFound`, and `InvalidInputs` naming the columns that the dataset lacks."""
         pinned = await self._house.workflows.current(workflow_id)
-        dataset = await find_dataset(self._house, dataset_id)
+        return await self.accept(pinned, await find_dataset(self._house, dataset_id), wish, once=once)
+
+    async def accept(
+        self,
+        pinned: Pinned,
+        dataset: Dataset,
+        wish: BatchWish,
+        part: Part | None = None,
+        *,
+        once: Once | None = None,
+    ) -> RunView:
+        """Accept a batch on a version; `part` says which rows of another one it runs again."""
         wish.options()
         check_columns(pinned.program, dataset, wish.column_map)
         self._house.dispatch.check_room()
         run, batch, file = self._new(pinned, dataset, wish)
+        if part is not None:
+            run = run.evolve(origin_id=part.origin_id)
+            options = {**batch.options, "dataset_rows": dataset.rows}
+            batch = replace(
+                batch, total=part.selection.size, selection=part.selection.ranges, options=options
+            )
         told = [facts.of_run(run, run.status, run.message)]
         if not run.has_work:
-            await write_output(self._house, file, run.id)
+            await write_output(self._house, run, file)
         seen = view(run, pinned.version, [], pinned.program, batch)
         receipt = once.answered(seen, run.start_time) if once else None
         changes = Changes(facts=told, receipt=receipt)

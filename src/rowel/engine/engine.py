@@ -16,6 +16,7 @@ from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.once import Command, Once, Receipts, Reply
+from rowel.engine.redrives import Redrive, Redrives
 from rowel.engine.reruns import Order, Rerun, Reruns
 from rowel.engine.rowdecisions import RowDecisions, Verdict, Wish
 from rowel.engine.shelves import Shelves
@@ -59,6 +60,7 @@ class Engine:
         self._batches = batches
         self._decisions = decisions
         self._row_decisions = RowDecisions(house, decisions)
+        self._redrives = Redrives(house, batches)
         self._cancels = cancels
         self._receipts = receipts
         self._shelves = shelves
@@ -253,6 +255,10 @@ class Engine:
     ) -> Standing:
         """Change how an open batch goes on. Raises `Conflict` where it has ended."""
         return await self._batches.adjust(run_id, window=mini_batch_size, threshold=failure_threshold)
+
+    async def redrive_batch(self, run_id: str, wish: Redrive) -> RunView:
+        """Accept a batch that runs some rows of an ended one again; its output holds all rows."""
+        return await self._redrives.redrive(run_id, wish)
 
     async def decide(
         self,

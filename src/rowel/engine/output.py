@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rowel.core import jsontext
+from rowel.core.errors import NotFound
 from rowel.core.records import OutputFile, Run, RunID, Task
 from rowel.core.status import RunStatus
 from rowel.engine.house import House
 from rowel.engine.views import outputs_of
-from rowel.files.outputs import write_lines
-from rowel.store import runs
+from rowel.files.outputs import read_lines, write_lines
+from rowel.store import datasets, runs
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -21,22 +23,99 @@ if TYPE_CHECKING:
 CHUNK = 200
 
 
-async def write_output(house: House, file: OutputFile, batch_id: RunID) -> OutputFile:
+#: What is told of a row that no run was made of.
+NEVER_RUN = "The row was not run."
+
+#: Rows in order, each as its number and its line.
+Numbered = AsyncIterator[tuple[int, str]]
+
+
+async def write_output(house: House, run: Run, file: OutputFile) -> OutputFile:
     """Write the whole file; it appears at once."""
-    await write_lines(house.files, file.key, lines(house, batch_id))
+    await write_lines(house.files, file.key, lines(house, run))
     return replace(file, is_ready=True, updated_at=max(file.created_at, house.now()))
 
 
-async def lines(house: House, batch_id: RunID) -> AsyncIterator[str]:
-    """One line of JSON per row that has a run, in row order."""
+async def lines(house: House, run: Run) -> AsyncIterator[str]:
+    """One line of JSON per row that has a run, in row order; of a redriven batch one for each row of the dataset."""
+    async for _, line in _numbered(house, run):
+        yield line
+
+
+async def _numbered(house: House, run: Run) -> Numbered:
+    own = _own(house, run)
+    if run.origin_id is not None:
+        batch = await house.database.read(lambda connection: runs.get_batch(connection, run.id))
+        total = 0 if batch is None else batch.dataset_rows
+        own = merged(own, _earlier(house, run.origin_id), total)
+    async for pair in own:
+        yield pair
+
+
+async def _own(house: House, run: Run) -> Numbered:
+    """The rows that the batch itself has begun."""
     start = 0
     while True:
-        found = await house.database.read(lambda connection: _read(connection, batch_id, start))  # noqa: B023  # read at once
-        for run, tasks in found:
-            yield line_of(run, tasks)
+        found = await house.database.read(lambda connection: _read(connection, run.id, start))  # noqa: B023  # read at once
+        for row, tasks in found:
+            yield row.row_index or 0, line_of(row, tasks)
         if len(found) < CHUNK:
             return
         start = (found[-1][0].row_index or 0) + 1
+
+
+async def _earlier(house: House, origin_id: RunID) -> Numbered:
+    """What the batch before gave, by its file where it has one: that has a line for each row of the dataset."""
+    run, file = await house.database.read(lambda connection: _find(connection, origin_id))
+    if run is None:
+        return
+    written = _written(house, file) if file is not None and file.is_ready else None
+    first = None
+    if written is not None:
+        with suppress(NotFound):
+            first = await anext(written, None)
+    if written is None or first is None:
+        async for pair in _numbered(house, run):
+            yield pair
+        return
+    yield first
+    async for pair in written:
+        yield pair
+
+
+async def _written(house: House, file: OutputFile) -> Numbered:
+    number = 0
+    async for line in read_lines(house.files, file.key):
+        yield number, line
+        number += 1
+
+
+async def merged(newer: Numbered, older: Numbered, total: int) -> Numbered:
+    """A line for each of `total` rows: the newer one where there is one, else the older one, else that it never ran."""
+    news, olds = _Reading(newer), _Reading(older)
+    for row in range(total):
+        new, old = await news.at(row), await olds.at(row)
+        yield row, new or old or jsontext.dump({"error": NEVER_RUN, "row_index": row, "run_id": None})
+
+
+class _Reading:
+    """Reads numbered lines by ascending number."""
+
+    def __init__(self, pairs: Numbered) -> None:
+        self._pairs = pairs
+        self._next: tuple[int, str] | None = (-1, "")
+
+    async def at(self, row: int) -> str | None:
+        """The line with this number; None where there is none."""
+        while self._next is not None and self._next[0] < row:
+            self._next = await anext(self._pairs, None)
+        return self._next[1] if self._next is not None and self._next[0] == row else None
+
+
+def _find(connection: Connection, run_id: RunID) -> tuple[Run | None, OutputFile | None]:
+    run = runs.get(connection, run_id)
+    file_id = None if run is None else run.output_file_id
+    return run, None if file_id is None else datasets.get_output_file(connection, file_id)
 
 
 def _read(connection: Connection, batch_id: RunID, start: int) -> list[tuple[Run, list[Task]]]:

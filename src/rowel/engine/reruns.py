@@ -19,7 +19,7 @@ from rowel.engine.programs import Program
 from rowel.engine.reads import get_run
 from rowel.engine.starts import Inputs, Starts, judged_inputs
 from rowel.engine.views import RunView
-from rowel.engine.workflows import Pinned
+from rowel.engine.workflows import Pinned, Workflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,29 +86,33 @@ class Reruns:
     async def _plan(self, run_id: str, order: Order, *, is_only_asked: bool) -> Rerun:
         old = await get_run(self._house, run_id)
         _check_ended(old)
-        pinned = await self._pinned(old, order.version, is_only_asked=is_only_asked)
+        pinned = await pinned_again(self._house.workflows, old, order.version, is_only_asked=is_only_asked)
         rerun = prepare_rerun(old, pinned, order)
         if order.initial_inputs is not None or rerun.runs_input:
             inputs = old.run.initial_inputs if order.initial_inputs is None else order.initial_inputs
             judged_inputs(pinned.program, inputs, {})
         return rerun
 
-    async def _pinned(self, old: RunView, version: int | str, *, is_only_asked: bool) -> Pinned:
-        """Raises `NotFound` for an unknown version, and where the workflow was deleted: nothing new starts of it."""
-        workflows, workflow_id = self._house.workflows, old.run.workflow_id
-        try:
-            await workflows.get(workflow_id)
-        except NotFound:
-            raise NotFound(
-                f"The workflow of run {old.run.id} was deleted: nothing new starts of it."
-            ) from None
-        if version == "same":
-            return Pinned(old.version, old.program)
-        if version == "latest":
-            return await (workflows.upcoming if is_only_asked else workflows.current)(workflow_id)
-        if isinstance(version, str):
-            raise Invalid(f"version: 'same', 'latest' or a number, not {version[:128]!r}.")
-        return await workflows.numbered(workflow_id, version)
+
+async def pinned_again(
+    workflows: Workflows, old: RunView, version: int | str, *, is_only_asked: bool = False
+) -> Pinned:
+    """The version that an ended run is repeated on: `same`, `latest` or a number.
+
+    Raises `NotFound` for an unknown version, and where the workflow was deleted: nothing new starts of it.
+    """
+    workflow_id = old.run.workflow_id
+    try:
+        await workflows.get(workflow_id)
+    except NotFound:
+        raise NotFound(f"The workflow of run {old.run.id} was deleted: nothing new starts of it.") from None
+    if version == "same":
+        return Pinned(old.version, old.program)
+    if version == "latest":
+        return await (workflows.upcoming if is_only_asked else workflows.current)(workflow_id)
+    if isinstance(version, str):
+        raise Invalid(f"version: 'same', 'latest' or a number, not {version[:128]!r}.")
+    return await workflows.numbered(workflow_id, version)
 
 
 def prepare_rerun(old: RunView, pinned: Pinned, order: Order) -> Rerun:

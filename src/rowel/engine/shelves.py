@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from rowel.core.errors import Conflict, NotFound, Unavailable
-from rowel.core.records import Dataset, DatasetID, OutputFile
+from rowel.core.records import Dataset, DatasetID, OutputFile, Run
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
 from rowel.engine.output import lines
@@ -102,6 +102,12 @@ class Shelves:
                 f"The batch {run.id} is {run.status} and still writes this file; cancel it first.",
                 "batch_open",
             )
+        repeat = await self._house.database.read(lambda connection: runs.open_repeat_of(connection, run.id))
+        if repeat is not None:
+            raise Conflict(
+                f"The batch {repeat.id} is {repeat.status} and takes rows from this file; cancel it first.",
+                "batch_open",
+            )
         await self._writes.delete_output_file(file_id)
         await self._delete_bytes(file.key)
 
@@ -123,10 +129,10 @@ class Shelves:
                 f"The batch {run.id} is {run.status}; its output file is there once it has ended.",
                 "batch_open",
             )
-        return file, self._rendered(file)
+        return file, self._rendered(run)
 
-    async def _rendered(self, file: OutputFile) -> AsyncIterator[bytes]:
-        async for line in lines(self._house, file.run_id):
+    async def _rendered(self, run: Run) -> AsyncIterator[bytes]:
+        async for line in lines(self._house, run):
             yield line.encode() + b"\n"
 
     async def add_file(self, filename: str, media_type: str | None, stream: AsyncIterator[bytes]) -> Upload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -352,11 +353,16 @@ def batch_values(batch: Batch) -> dict[str, Any]:
 
 def batch_from_row(row: Row) -> Batch:
     """`paused` and `running` are counted in the same statement."""
-    selection = from_text(row["selection"])
     return Batch(
         **{
             **{str(name): value for name, value in row.items()},
             "options": from_text(row["options"]),
-            "selection": None if selection is None else tuple((first, last) for first, last in selection),
+            "selection": _ranges(row["selection"]),
         }
     )
+
+
+@lru_cache(maxsize=32)
+def _ranges(text: str | None) -> tuple[tuple[int, int], ...] | None:
+    """A selection, which may be long, never changes and is read often."""
+    return None if text is None else tuple((first, last) for first, last in from_text(text))

@@ -233,6 +233,35 @@ def rows_at(connection: Connection, batch_id: str, indexes: Sequence[int]) -> li
     return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
 
 
+def rows_that(
+    connection: Connection, batch_id: str, status: RunStatus, after: int, limit: int
+) -> list[tuple[int, str | None]]:
+    """The rows of a batch that ended like this, from behind row `after` on, in order, each with its run's message."""
+    query = (
+        select(runs.c.row_index, runs.c.message)
+        .where(
+            runs.c.owner_id == batch_id,
+            literal_column("row_index IS NOT NULL"),
+            runs.c.row_index > after,
+            runs.c.status == status.value,
+        )
+        .limit(limit)
+        .order_by(runs.c.row_index)
+    )
+    return [(row.row_index, rows.from_text(row.message)) for row in connection.execute(query)]
+
+
+def open_repeat_of(connection: Connection, run_id: str) -> Run | None:
+    """An open run that repeats this one."""
+    query = (
+        select(*COLUMNS)
+        .where(runs.c.origin_id == run_id, literal_column("origin_id IS NOT NULL"), runs.c.end_time.is_(None))
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else rows.run_from_row(row)
+
+
 def open_batch_on(connection: Connection, dataset_id: str) -> Run | None:
     """An open batch that reads this dataset."""
     query = select(*COLUMNS).where(runs.c.input_dataset_id == dataset_id, runs.c.end_time.is_(None)).limit(1)

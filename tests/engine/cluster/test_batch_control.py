@@ -1,12 +1,15 @@
 """Canaries, thresholds and changes on the way, where several workers share a batch."""
 
 import asyncio
+import json
 
 from rowel.core.errors import NodeFailed
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.redrives import Redrive
+from rowel.engine.rowdecisions import Wish
 from rowel.store.runs import Filter
-from tests.support.flows import flow, given
-from tests.support.house import reaches, save, upload
+from tests.support.flows import flow, given, human
+from tests.support.house import reaches, save, text_of, upload
 
 PLAIN = flow("start>a", start=given(n="int"))
 
@@ -104,3 +107,42 @@ async def test_a_threshold_that_is_raised_lets_the_workers_go_on(fleet, stage):
     end = await reaches(server, batch.run.id, RunStatus.COMPLETED)
 
     assert (end.batch.completed, end.batch.failed) == (28, 2)
+
+
+async def test_workers_run_only_the_rows_that_are_redriven(fleet, stage):
+    def fails(inputs, context):
+        n = inputs["start"]["n"]
+        return NodeFailed("no") if n % 7 == 3 or n >= 55 else {"x": n}
+
+    stage.on("a", fails)
+    server = await crew(fleet)
+    old = await started(server, 60, 6)
+    await reaches(server, old.run.id, RunStatus.COMPLETED)
+    stage.on("a", lambda inputs, context: {"x": "again"})
+
+    new = await server.redrive_batch(old.run.id, Redrive())
+    end = await reaches(server, new.run.id, RunStatus.COMPLETED)
+
+    chosen = [n for n in range(60) if n % 7 == 3 or n >= 55]
+    assert await begun(server, new) == chosen
+    assert (end.batch.completed, end.batch.total) == (len(chosen), len(chosen))
+    lines = [json.loads(line) for line in (await text_of(server, end.run.output_file_id)).splitlines()]
+    assert [line["a"]["x"] for line in lines] == ["again" if n in chosen else n for n in range(60)]
+    assert set(stage.counts.values()) == {1}
+
+
+async def test_a_decision_for_many_rows_reaches_all_workers(fleet, stage):
+    asks = flow("start>ask ask>a", start=given(n="int"), ask=human())
+    server = await crew(fleet)
+    dataset = await upload(server, "n\n" + "".join(f"{n}\n" for n in range(20)))
+    batch = await server.start_batch(await save(server, asks), dataset.id, 4)
+    await reaches(server, batch.run.id, RunStatus.PAUSED)
+
+    verdict = await server.decide_rows(
+        batch.run.id, Wish(node_id="ask", action=PauseAction.APPROVE, inputs={}, user_id="ann")
+    )
+
+    assert (verdict.decided, verdict.refused) == (20, [])
+    end = await reaches(server, batch.run.id, RunStatus.COMPLETED)
+    assert end.batch.completed == 20
+    assert set(stage.counts.values()) == {1}
