@@ -166,8 +166,7 @@ class BatchMover:
         if not self._is_behind:
             return
         self._is_behind = False
-        batch = await self._house.database.read(lambda connection: runs.get_batch(connection, self.run.id))
-        self._take_in(batch)
+        self._take_in(await self._read(lambda connection: runs.get_batch(connection, self.run.id)))
 
     def _take_in(self, batch: Batch | None) -> None:
         """What the store says, but for rows that are just beginning."""
@@ -348,9 +347,7 @@ class BatchMover:
 
     async def _ask(self, batch: Batch) -> None:
         """Let a person decide about the rest, by the batch's own pause; it may be open already."""
-        is_open = await self._house.database.read(
-            lambda connection: pauses.open_of_run(connection, self.run.id)
-        )
+        is_open = await self._read(lambda connection: pauses.open_of_run(connection, self.run.id))
         asked = [] if is_open else [question(batch, self._house.now())]
         await self._write_rest(batch, RunStatus.PAUSED, asked=asked)
 
