@@ -49,6 +49,11 @@ async def request_of(api: Api, name: str, workflow: str, run_id: str) -> tuple[s
     if name == "rerun":
         ended = await api.post(f"/wf/{workflow}/runv2/", BODY)
         return f"/run/{ended['id']}/rerun/", {"from_nodes": ["work"]}
+    if name == "redrive":
+        dataset = await api.upload("rows.csv", b"n\n1\n0\n")
+        batch = await api.post(f"/wf/{workflow}/start_batch_run/", {"dataset_id": dataset["id"]})
+        await api.wait_for(batch["id"])
+        return f"/run/{batch['id']}/batch/redrive/", {"rows": "failed"}
     if name == "start_batch_run":
         dataset = await api.upload("rows.csv", b"n\n1\n2\n")
         return f"/wf/{workflow}/start_batch_run/", {"dataset_id": dataset["id"]}
@@ -63,7 +68,9 @@ async def count_all(api: Api) -> int:
     return sum(run["row_index"] is None for run in found)
 
 
-NAMES = ["run", "runv2", "start_run", "run_partial", "start_batch_run", "process_pause_action", "rerun"]
+NAMES = [
+    "run", "runv2", "start_run", "run_partial", "start_batch_run", "process_pause_action", "rerun", "redrive",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from rowel.api.answers import answer
 from rowel.api.refusals import refusals
 from rowel.api.rendering import batch_response, run_response, verdict_response
+from rowel.api.repeats import REPEATABLE, RepeatOf
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import (
     BatchChangeRequest,
@@ -43,8 +44,12 @@ async def change_batch(run_id: str, body: BatchChangeRequest, engine: EngineOf) 
     return answer(batch_response(standing))
 
 
-@router.post("/run/{run_id}/batch/redrive/", response_model=RunResponse, responses=refusals(400, 409, 429))
-async def redrive_batch(run_id: str, body: RedriveRequest, engine: EngineOf) -> Response:
+@router.post(
+    "/run/{run_id}/batch/redrive/",
+    response_model=RunResponse,
+    responses={**REPEATABLE, **refusals(400, 409, 429)},
+)
+async def redrive_batch(run_id: str, body: RedriveRequest, engine: EngineOf, repeat: RepeatOf) -> Response:
     """Run rows of an ended batch again, as a new batch whose output holds all rows. The old one stays as it ended."""
     match body.rows:
         case RowsOfCause():
@@ -53,7 +58,10 @@ async def redrive_batch(run_id: str, body: RedriveRequest, engine: EngineOf) -> 
             wish = Redrive(rows=Kind(body.rows), version=body.version)
         case _:
             wish = Redrive(rows=body.rows, version=body.version)
-    return answer(run_response(await engine.redrive_batch(run_id, wish), engine.now()))
+    return await repeat.answer(
+        lambda once: engine.redrive_batch(run_id, wish, once=once),
+        lambda seen: answer(run_response(seen, engine.now())),
+    )
 
 
 @router.post("/run/{run_id}/batch/decide/", response_model=RowDecisionResponse, responses=refusals(409))

@@ -1,4 +1,4 @@
-"""Batches: how they stand, changing how they go on, running rows again, deciding about many rows."""
+"""Batches on their way: how they stand, changing how they go on, and deciding about many rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from rowel.client import operations
 from rowel.client.messages import Operation
-from rowel.client.models import Progress, RowDecisions, Run
+from rowel.client.models import Progress, RowDecisions
 from rowel.client.words import Action
 
 T = TypeVar("T")
@@ -51,21 +51,6 @@ class Batches:
                 run_id, mini_batch_size=mini_batch_size, failure_threshold=failure_threshold
             )
         )
-
-    def redrive(
-        self,
-        run_id: str,
-        rows: str | Sequence[int] = "failed",
-        *,
-        cause: str | None = None,
-        version: int | str = "same",
-    ) -> Run:
-        """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
-
-        `rows` are `failed`, `unfinished` (what did not complete) or numbers; `cause` is a signature of its causes.
-        `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
-        """
-        return self._client.call(operations.redrive(run_id, rows, cause=cause, version=version))
 
     def decide(  # noqa: PLR0913  # the words of a decision
         self,
@@ -122,21 +107,6 @@ class AsyncBatches:
                 run_id, mini_batch_size=mini_batch_size, failure_threshold=failure_threshold
             )
         )
-
-    async def redrive(
-        self,
-        run_id: str,
-        rows: str | Sequence[int] = "failed",
-        *,
-        cause: str | None = None,
-        version: int | str = "same",
-    ) -> Run:
-        """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
-
-        `rows` are `failed`, `unfinished` (what did not complete) or numbers; `cause` is a signature of its causes.
-        `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
-        """
-        return await self._client.call(operations.redrive(run_id, rows, cause=cause, version=version))
 
     async def decide(  # noqa: PLR0913  # the words of a decision
         self,

@@ -193,6 +193,25 @@ class Client:
         )
         return LiveBatch(self, self.call(operation))
 
+    def redrive(
+        self,
+        run_id: str,
+        rows: str | Sequence[int] = "failed",
+        *,
+        cause: str | None = None,
+        version: int | str = "same",
+        idempotency_key: str | None = None,
+    ) -> LiveBatch:
+        """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
+
+        `rows` are `failed`, `unfinished` (what did not complete) or numbers; `cause` is a signature of its causes.
+        `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
+        """
+        operation = operations.redrive(
+            run_id, rows, cause=cause, version=version, idempotency_key=idempotency_key
+        )
+        return LiveBatch(self, self.call(operation))
+
     def decide(
         self,
         run_id: str,

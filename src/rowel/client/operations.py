@@ -223,12 +223,21 @@ def change_batch(
 
 
 def redrive(
-    run_id: str, rows: str | Sequence[int], *, cause: str | None, version: int | str
+    run_id: str,
+    rows: str | Sequence[int],
+    *,
+    cause: str | None,
+    version: int | str,
+    idempotency_key: str | None = None,
 ) -> Operation[Run]:
     named: Any = rows if isinstance(rows, str) else list(rows)
     body = {"rows": named if cause is None else {"cause": cause}, "version": version}
     request = Request(
-        method="POST", path=path("run", run_id, "batch", "redrive"), body=body, silence_s=READING_S
+        method="POST",
+        path=path("run", run_id, "batch", "redrive"),
+        body=body,
+        headers=keyed(idempotency_key),
+        silence_s=READING_S,
     )
     return Operation(request=request, read=one(Run))
 

@@ -20,6 +20,7 @@ from rowel.embedded.rendering import (
     dataset_of,
     pause_of,
     plan_of,
+    redrive_of,
     run_of,
     standing_of,
     version_of,
@@ -226,6 +227,29 @@ class Rowel:
             idempotency_key,
             ("batch", workflow_id),
             [dataset_id, mini_batch_size, wish],
+        )
+        return LiveBatch(self._engine, seen)
+
+    async def redrive(
+        self,
+        run_id: str,
+        rows: str | Sequence[int] = "failed",
+        *,
+        cause: str | None = None,
+        version: int | str = "same",
+        idempotency_key: str | None = None,
+    ) -> LiveBatch:
+        """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
+
+        `rows` are `failed`, `unfinished` (what did not complete) or numbers; `cause` is a signature of its causes.
+        `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
+        """
+        wish = redrive_of(rows, cause, version)
+        seen = await self._once(
+            lambda once: self._engine.redrive_batch(run_id, wish, once=once),
+            idempotency_key,
+            ("redrive", run_id),
+            [rows if isinstance(rows, str) else list(rows), cause, version],
         )
         return LiveBatch(self._engine, seen)
 

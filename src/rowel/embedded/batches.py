@@ -1,4 +1,4 @@
-"""Batches in this process: how they stand, changing how they go on, running rows again, deciding about many."""
+"""Batches in this process: how they stand, changing how they go on, and deciding about many rows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 from rowel.client import models
 from rowel.core.status import PauseAction
-from rowel.embedded.rendering import run_of, standing_of, verdict_of
+from rowel.embedded.rendering import standing_of, verdict_of
 from rowel.engine.engine import Engine
-from rowel.engine.redrives import Kind, Redrive
 from rowel.engine.rowdecisions import Wish
 from rowel.engine.workflows import KEEP
 
@@ -40,25 +39,6 @@ class Batches:
             run_id, mini_batch_size=mini_batch_size, failure_threshold=threshold
         )
         return standing_of(standing)
-
-    async def redrive(
-        self,
-        run_id: str,
-        rows: str | Sequence[int] = "failed",
-        *,
-        cause: str | None = None,
-        version: int | str = "same",
-    ) -> models.Run:
-        """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
-
-        `rows` are `failed`, `unfinished` (what did not complete) or numbers; `cause` is a signature of its causes.
-        `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
-        """
-        if cause is None:
-            wish = Redrive(rows=Kind(rows) if isinstance(rows, str) else rows, version=version)
-        else:
-            wish = Redrive(cause=cause, version=version)
-        return run_of(await self._engine.redrive_batch(run_id, wish), self._engine)
 
     async def decide(  # noqa: PLR0913  # the words of a decision
         self,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rowel.client import models
 from rowel.client.words import Action, Status
 from rowel.core import records
+from rowel.core.errors import Invalid
 from rowel.engine.engine import Engine
+from rowel.engine.redrives import Kind, Redrive
 from rowel.engine.reruns import Rerun
 from rowel.engine.rowdecisions import Verdict
 from rowel.engine.standings import Standing
@@ -143,6 +145,17 @@ def standing_of(standing: Standing) -> models.Progress:
         mini_batch_size=batch.window,
         failure_threshold=None if batch.threshold is None else batch.threshold.write(),
     )
+
+
+def redrive_of(rows: str | Sequence[int], cause: str | None, version: int | str) -> Redrive:
+    """Raises `Invalid` where `rows` is a word that means nothing."""
+    if cause is not None:
+        return Redrive(cause=cause, version=version)
+    if not isinstance(rows, str):
+        return Redrive(rows=rows, version=version)
+    if rows not in set(Kind):
+        raise Invalid(f"rows: 'failed', 'unfinished' or row numbers, not {rows[:128]!r}.")
+    return Redrive(rows=Kind(rows), version=version)
 
 
 def verdict_of(verdict: Verdict) -> models.RowDecisions:

@@ -256,9 +256,9 @@ class Engine:
         """Change how an open batch goes on. Raises `Conflict` where it has ended."""
         return await self._batches.adjust(run_id, window=mini_batch_size, threshold=failure_threshold)
 
-    async def redrive_batch(self, run_id: str, wish: Redrive) -> RunView:
+    async def redrive_batch(self, run_id: str, wish: Redrive, *, once: Once | None = None) -> RunView:
         """Accept a batch that runs some rows of an ended one again; its output holds all rows."""
-        return await self._redrives.redrive(run_id, wish)
+        return await self._redrives.redrive(run_id, wish, once=once)
 
     async def decide(
         self,

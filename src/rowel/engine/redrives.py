@@ -13,6 +13,7 @@ from rowel.core.signatures import signature_of
 from rowel.core.status import RunStatus
 from rowel.engine.batches import Batches, BatchWish, Part
 from rowel.engine.house import House
+from rowel.engine.once import Once
 from rowel.engine.reads import find_dataset, get_run
 from rowel.engine.reruns import pinned_again
 from rowel.engine.standings import find_batch
@@ -48,7 +49,7 @@ class Redrives:
         self._house = house
         self._batches = batches
 
-    async def redrive(self, run_id: str, wish: Redrive) -> RunView:
+    async def redrive(self, run_id: str, wish: Redrive, *, once: Once | None = None) -> RunView:
         """Accept a batch in which only these rows run. The old one stays as it ended.
 
         It has the old one's `column_map` and window, and neither threshold nor canary. Raises `NotFound`, `Conflict`
@@ -62,7 +63,8 @@ class Redrives:
         pinned = await pinned_again(self._house.workflows, await get_run(self._house, run_id), wish.version)
         selection = await self._selection(run, batch, dataset, wish)
         again = BatchWish(window=batch.window, column_map=batch.column_map)
-        return await self._batches.accept(pinned, dataset, again, Part(origin_id=run.id, selection=selection))
+        part = Part(origin_id=run.id, selection=selection)
+        return await self._batches.accept(pinned, dataset, again, part, once=once)
 
     async def _selection(self, run: Run, batch: Batch, dataset: Dataset, wish: Redrive) -> Selection:
         if wish.cause is not None:
