@@ -310,8 +310,8 @@ def the_server_answers_500(history: History, dice: Random) -> None:
 
 @harms(Harm.GHOST_RUN)
 def a_refused_start_runs(history: History, dice: Random) -> None:
-    start = acknowledged(history, dice)
-    history.starts = [replace(one, status=422) if one is start else one for one in history.starts]
+    key = acknowledged(history, dice).order.key
+    history.starts = [replace(one, status=422) if one.order.key == key else one for one in history.starts]
 
 
 @harms(Harm.SLOW_DRAIN)
@@ -407,6 +407,12 @@ def two_win(history: History, dice: Random) -> None:
         if (made.run_id, made.node_id) == (won.run_id, won.node_id) and made is not won
     ]
     _change_decisions(history, [dice.choice(others)], status=200)
+
+
+@harms(Harm.LOST_RUN)
+def a_start_that_was_sent_again_is_answered_with_another_run(history: History, dice: Random) -> None:
+    start = acknowledged(history, dice)
+    history.starts = [*history.starts, replace(start, run_id="another")]
 
 
 @harms(Harm.WRONG_WINNER)

@@ -158,27 +158,37 @@ class World:
         """A start that is answered, now and then not."""
         self.now += self.dice.uniform(0.1, 2)
         life = Life(next(self.ids), order.sample, order.key, self.now, **more)
-        is_lost = self.dice.random() < 0.1
-        self.starts.append(
-            Start(
-                asked=self.now,
-                answered=self.now + ANSWER_S,
-                status=None if is_lost else 200,
-                order=order,
-                run_id=None if is_lost else life.id,
+        for status in self._answers(order):
+            self.starts.append(
+                Start(
+                    asked=self.now,
+                    answered=self.now + ANSWER_S,
+                    status=status,
+                    order=order,
+                    run_id=life.id if status == 200 else None,
+                )
             )
-        )
         if not order.rows:
             life.steps.append(self._edition(life))
         self.lives.append(life)
         return life
+
+    def _answers(self, order: Order) -> list[int | None]:
+        """What may be sent again is, until it is answered; other starts are given up when the answer is lost."""
+        if not order.is_repeatable:
+            return [None if self.dice.random() < 0.1 else 200]
+        lost: list[int | None] = []
+        while self.dice.random() < 0.3:
+            lost.append(self.dice.choice((None, 409, 503)))
+        return [*lost, 200]
 
     def _edition(self, life: Life) -> Step:
         life.edition = self.dice.choice((1, 2, 3))
         return Step(EDITION, self.now, self.now, outputs={EDITION: life.edition})
 
     def order(self, sample: str) -> Order:
-        return Order(key=f"{sample}-{len(self.starts)}", sample=sample)
+        is_repeatable = self.dice.random() < 0.5
+        return Order(key=f"{sample}-{len(self.starts)}", sample=sample, is_repeatable=is_repeatable)
 
     def chain(self) -> Life:
         life = self.begin(self.order("chain"))

@@ -48,6 +48,8 @@ class Order:
     sample: str
     #: Of a batch.
     rows: tuple[Row, ...] = ()
+    #: Its key is sent as idempotency key too: it may be sent again and again until somebody answers.
+    is_repeatable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class Start(Asked):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision(Asked):
-    """An answer to a pause. Every decision has a user of its own."""
+    """An answer to a pause. Every decision has a user of its own, also where it was sent several times."""
 
     run_id: str
     node_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from rowel.cli.drill.evidence import Evidence, in_order
+from rowel.cli.drill.evidence import Evidence, grouped, in_order
 from rowel.cli.drill.harms import Finding, Harm
 from rowel.cli.drill.history import Cancel, ShownRun, ShownTask
 from rowel.client.words import Action, Status
@@ -38,19 +38,19 @@ def find_lost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def find_ghosts(evidence: Evidence) -> Iterator[Finding]:
-    """What was refused must not run; what was asked for once must not run twice."""
+    """What was refused must not run; what was asked for once, however often it was sent, must not run twice."""
     roots = Counter(
         run.key for run in evidence.last.values() if run.parent_id is None and run.key is not None
     )
-    for start in evidence.history.starts:
-        if not start.may_have_landed and roots[start.order.key]:
+    for key, starts in grouped((start.order.key, start) for start in evidence.history.starts).items():
+        if roots[key] and not any(start.may_have_landed for start in starts):
             yield Finding(
                 Harm.GHOST_RUN,
-                f"the start of {start.order.sample} ({start.order.key}) was refused with {start.status}, and runs",
+                f"the start of {starts[0].order.sample} ({key}) was refused with {starts[0].status}, and runs",
             )
     for key, count in roots.items():
         if count > 1:
-            yield Finding(Harm.REPEATED_RUN, f"the start {key} was sent once and is {count} runs")
+            yield Finding(Harm.REPEATED_RUN, f"the start {key} was wanted once and is {count} runs")
     yield from _find_twins(evidence)
 
 

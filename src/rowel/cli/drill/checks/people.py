@@ -52,11 +52,12 @@ def _reply(pause: ShownPause) -> tuple[object, ...]:
 def find_wrong_winners(evidence: Evidence) -> Iterator[Finding]:
     """Of all who answer a pause one wins, and it is one of them."""
     for (run_id, node_id), made in evidence.decisions.items():
-        winners = [decision for decision in made if decision.is_taken]
+        winners = sorted({decision.user_id for decision in made if decision.is_taken})
         where = f"the pause of node {node_id} of run {run_id}"
         if len(winners) > 1:
-            users = ", ".join(decision.user_id for decision in winners)
-            yield Finding(Harm.WRONG_WINNER, f"{where} was answered by {len(winners)} at once: {users}")
+            yield Finding(
+                Harm.WRONG_WINNER, f"{where} was answered by {len(winners)} at once: {', '.join(winners)}"
+            )
     for run_id, shown in evidence.pauses.items():
         for node_id in {pause.node_id for pauses in shown for pause in pauses.pauses}:
             pause = evidence.pause(run_id, node_id)
@@ -69,7 +70,7 @@ def _check_winner(run_id: str, pause: ShownPause, made: Sequence[Decision]) -> I
     where = f"the pause of node {pause.node_id} of run {run_id}"
     if not own:
         yield Finding(Harm.WRONG_WINNER, f"{where} was answered by {pause.user_id}, who never did")
-    elif not own[0].may_have_landed:
+    elif not any(decision.may_have_landed for decision in own):
         yield Finding(
             Harm.WRONG_WINNER,
             f"{where} counts the answer of {pause.user_id}, who was refused with {own[0].status}",
