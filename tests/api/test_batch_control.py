@@ -236,6 +236,19 @@ async def test_a_redrive_that_cannot_be_starts_nothing(api: Api, wish: Any, stat
     assert await api.count_runs(batch["workflow_id"]) == before
 
 
+async def test_a_redrive_with_a_key_is_done_once(api: Api) -> None:
+    batch = await started(api)
+    await api.wait_for(batch["id"])
+    path, headers = f"/run/{batch['id']}/batch/redrive/", {"Idempotency-Key": "again"}
+
+    first, second = [await api.http.post(path, json={}, headers=headers) for _ in range(2)]
+    other = await api.http.post(path, json={"version": "latest"}, headers=headers)
+
+    assert (first.status_code, second.status_code, other.status_code) == (200, 200, 409)
+    assert second.content == first.content
+    assert second.headers["idempotent-replayed"] == "true"
+
+
 async def test_an_open_batch_is_not_redriven(api: Api) -> None:
     batch = await asking(api)
 
