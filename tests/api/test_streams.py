@@ -9,6 +9,7 @@ import pytest
 
 from rowel.api import streams
 from rowel.api.streams import coalesced, frame, kept_alive
+from rowel.core.errors import Unavailable
 from rowel.core.records import Event
 
 
@@ -46,6 +47,16 @@ def test_an_event_is_framed_with_its_number_kind_and_body_on_one_line() -> None:
 
 def test_an_event_without_a_number_can_not_be_resumed_from() -> None:
     assert frame("run", {}) == b"event: run\ndata: {}\n\n"
+
+
+async def test_a_stream_whose_store_is_lost_ends_so_that_its_client_comes_back() -> None:
+    async def frames() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise Unavailable
+
+    seen = [part async for part in kept_alive(frames(), 20, asyncio.Event())]
+
+    assert seen == [b": hello\n\n", b"one"]
 
 
 async def test_a_stream_says_hello_at_once_and_ends_with_its_events() -> None:

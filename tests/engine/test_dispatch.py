@@ -181,3 +181,42 @@ async def test_closing_drains_what_moves_and_refuses_what_is_new() -> None:
     assert not queued.begun.is_set()
     with pytest.raises(Unavailable, match="shutting down"):
         yard.dispatch.check_room()
+
+
+async def test_a_mover_is_reminded_of_what_it_has_missed_and_of_nothing_else() -> None:
+    yard = Yard()
+    one = yard.mover(signals=2)
+    yard.dispatch.submit(one.run.id, one)
+    await one.begun.wait()
+    yard.dispatch.remind(one.run.id, 2)
+    assert one.pokes == 0
+    yard.dispatch.remind(one.run.id, 3)
+    assert one.pokes == 1
+    await yard.dispatch.close()
+
+
+async def test_a_run_that_nobody_moves_is_reminded_by_being_moved_and_a_queued_one_waits() -> None:
+    yard = Yard(slots=1)
+    one, other = yard.mover(), yard.mover()
+    for run_id in (one.run.id, other.run.id, other.run.id):
+        yard.dispatch.remind(run_id, 0)
+    await one.begun.wait()
+    assert not other.begun.is_set()
+    one.told.set()
+    await other.begun.wait()
+    assert other.pokes == 0
+    await yard.dispatch.close()
+
+
+async def test_closing_at_once_gives_nobody_time() -> None:
+    yard = Yard()
+
+    class Stubborn(FakeMover):
+        def drain(self) -> None:
+            """Go on."""
+
+    one = Stubborn(make_run())
+    yard.dispatch.submit(one.run.id, one)
+    await one.begun.wait()
+    async with asyncio.timeout(10):
+        await yard.dispatch.close(at_once=True)

@@ -5,8 +5,11 @@ import sqlite3
 
 import pytest
 
+import rowel.engine.timers
 from rowel.core.errors import Unavailable
+from rowel.core.faults import parse_faults
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.cancels import Cancels
 from rowel.engine.upkeep import Upkeep
 from rowel.store.dialect import SQLiteConnection
 from rowel.store.runs import Filter
@@ -187,3 +190,130 @@ async def test_a_look_that_fails_is_followed_by_the_next(house, clock, monkeypat
         await failed.wait()
     await reaches(engine, run.run.id, RunStatus.COMPLETED)
     assert "a look at what waits failed" in caplog.text
+
+
+@pytest.fixture
+def unreadable(engine, monkeypatch):
+    """A store that can't be read while its switch is set."""
+    switch = asyncio.Event()
+    read = engine._house.database.read_now
+
+    def refuse(query):
+        if switch.is_set():
+            raise Unavailable
+        return read(query)
+
+    monkeypatch.setattr(engine._house.database, "read_now", refuse)
+    return switch
+
+
+@pytest.fixture
+def lost_after(engine, unreadable, monkeypatch):
+    """Lets the store be lost as soon as one of these groups has landed."""
+
+    def lose(group):
+        write = getattr(engine._house.journal, group)
+
+        async def write_and_lose(*arguments, **options):
+            landed = await write(*arguments, **options)
+            unreadable.set()
+            return landed
+
+        monkeypatch.setattr(engine._house.journal, group, write_and_lose)
+
+    return lose
+
+
+async def test_a_decision_that_landed_is_never_said_to_have_changed_nothing(engine, lost_after, unreadable):
+    run = await engine.run(await save(engine, flow("start>ask ask>a", ask=human())), None)
+    lost_after("decide")
+    with pytest.raises(Unavailable, match=f"This was kept, and run {run.run.id} can't be read"):
+        await engine.decide(run.run.id, PauseAction.APPROVE, {}, "ann", None)
+    unreadable.clear()
+
+    assert (await rested(engine, run.run.id)).run.status is RunStatus.COMPLETED
+
+
+async def test_nor_a_cancel(engine, stage, lost_after, unreadable):
+    stage.hold("a")
+    part = await save(engine, CHAIN, "part")
+    run = await engine.start(await save(engine, flow("start>sub", sub=child(part))), None)
+    await stage.begun("a")
+    lost_after("cancel")
+    with pytest.raises(Unavailable, match="This was kept"):
+        await engine.cancel(run.run.id)
+    unreadable.clear()
+
+    assert (await rested(engine, run.run.id)).run.status is RunStatus.CANCELED
+
+
+async def test_movers_outlast_a_store_that_can_not_be_read_and_interrupt_nothing(engine, stage, unreadable):
+    stage.hold("a")
+    part = await save(engine, flow("start>b b>ask ask>c", ask=human()), "part")
+    workflow_id = await save(engine, flow("start>a start>sub sub>d", sub=child(part)))
+    run = await engine.start(workflow_id, None)
+    await stage.begun("a")
+    await stage.begun("b")
+    (waiting,) = await engine.list_runs(Filter(parent_run_id=run.run.id), limit=2)
+    await reaches(engine, waiting.run.id, RunStatus.PAUSED)
+    unreadable.set()
+    engine._house.dispatch.poke(run.run.id)
+    await asyncio.sleep(0.3)
+    stage.let_go("a")
+    unreadable.clear()
+    await engine.decide(waiting.run.id, PauseAction.APPROVE, {}, "ann", None)
+
+    view = await reaches(engine, run.run.id, RunStatus.COMPLETED)
+
+    assert view.run.recoveries == 0
+    assert stage.interrupted == []
+    assert set(stage.counts.values()) == {1}
+
+
+async def test_a_batch_waits_for_a_disk_that_takes_no_file_and_is_not_held_responsible(house):
+    engine = await house.open(faults=parse_faults("file.publish.before:2-3:full"))
+    dataset = await upload(engine, "n\n1\n")
+    batch = await engine.start_batch(await save(engine, flow("start>a")), dataset.id)
+
+    view = await reaches(engine, batch.run.id, RunStatus.COMPLETED)
+
+    # Taken once: a batch is always taken from the store.
+    assert view.run.epoch == 2
+
+
+async def test_open_runs_are_taken_up_though_the_store_can_not_be_read_at_the_start(
+    house, stage, monkeypatch
+):
+    monkeypatch.setattr(rowel.engine.timers, "SOON_S", 0.01)
+    stage.hold("a")
+    engine = await house.open()
+    run = await engine.start(await save(engine, CHAIN), None)
+    await stage.begun("a")
+    await house.crash(engine)
+    stage.let_go("a")
+
+    engine = await house.open(faults=parse_faults("read:1:io"))
+
+    await reaches(engine, run.run.id, RunStatus.COMPLETED)
+
+
+async def test_what_was_on_its_way_when_its_owner_was_canceled_is_canceled_after_a_crash(
+    house, stage, monkeypatch
+):
+    engine = await house.open()
+    stage.hold("a")
+    dataset = await upload(engine, "n\n1\n2\n3\n")
+    batch = await engine.start_batch(await save(engine, flow("start>a a>b")), dataset.id, 2)
+    await stage.begun("a", times=2)
+
+    async def none(*_):
+        return []
+
+    monkeypatch.setattr(Cancels, "_owned", none)
+    await engine.cancel(batch.run.id)
+    monkeypatch.undo()
+    engine = await house.restart(engine)
+
+    rows = await engine.list_runs(Filter(parent_run_id=batch.run.id), limit=10)
+    assert [row.run.status for row in rows] == [RunStatus.CANCELED] * 2
+    assert (stage.count("a"), stage.count("b")) == (2, 0)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam
 
+import rowel.store.writer
 from rowel.core.errors import Unavailable
 from rowel.store.database import Database
 from rowel.store.statements import Statement, compile_statement
@@ -269,6 +270,62 @@ async def test_what_arrives_during_trouble_is_written_after_what_waits(database_
     await writer.close()
     await database.close()
     assert await rows(database_url) == {"t1": 1}
+
+
+class Stall(Gate):
+    """Lets a planned moment wait until the test lets it through, without a fault."""
+
+    def reach(self, moment: str) -> None:
+        if self.is_next(moment):
+            self.plan.pop(0)
+            self.reached.set()
+            assert self.go_on.wait(20)
+
+
+async def test_who_waits_for_a_store_that_hangs_is_told_what_is_known(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rowel.store.writer, "ANSWER_WITHIN_S", 0.1)
+    database = Database(database_url)
+    dialect = Stall(database.dialect, "commit")
+    writer = Writer(dialect, DELAYS_S)
+    insert = compile_statement(
+        dialect.insert(writers).values(id=bindparam("id", ""), n=bindparam("n", 0)), dialect.sql
+    )
+    with pytest.raises(Unavailable, match="whether this was kept is not known"):
+        await writer.write([insert.bind({"id": "t1", "n": 1})])
+    with pytest.raises(Unavailable, match="nothing was changed"):
+        await writer.write([insert.bind({"id": "t2", "n": 2})])
+    patient = asyncio.ensure_future(writer.write([insert.bind({"id": "t3", "n": 3})], persistent=True))
+    await asyncio.sleep(0.2)
+    assert not patient.done()
+    dialect.go_on.set()
+    assert await patient == [1]
+    await writer.close()
+    await database.close()
+    assert await rows(database_url) == {"t1": 1, "t3": 3}
+
+
+async def test_closing_waits_for_a_store_that_hangs_but_not_for_ever(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rowel.store.writer, "CLOSE_WITHIN_S", 0.1)
+    database = Database(database_url)
+    dialect = Stall(database.dialect, "run")
+    writer = Writer(dialect, DELAYS_S)
+    mark = dialect.insert(writers).values(id="t1", n=1)
+    writing = asyncio.ensure_future(
+        writer.write([compile_statement(mark, dialect.sql).bind({})], persistent=True)
+    )
+    await asyncio.to_thread(dialect.reached.wait)
+
+    async with asyncio.timeout(10):
+        await writer.close()
+
+    assert not writing.done()
+    dialect.go_on.set()
+    assert await writing == [1]
+    await database.close()
 
 
 async def test_order_is_kept_over_trouble(database_url: str, open_writer: Any) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolIsEmpty
 
 from rowel.core.errors import Conflict, Unavailable
 from rowel.store.commits import reason_of
@@ -77,8 +76,6 @@ class Database:
             if error.orig is not None and self.dialect.is_about_data(error.orig):
                 raise
             raise self._away(reason_of(error.orig or error)) from error
-        except PoolIsEmpty as error:
-            raise self._away("all connections are in use") from error
         if self._unread is not None:
             log.warning("the store can be read again")
             self._unread = None
