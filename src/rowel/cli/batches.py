@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,11 +21,13 @@ from rowel.cli.server import (
     find_workflow,
     print_json,
 )
+from rowel.cli.wishes import FailAfter, JudgeAfter, read_columns, read_threshold
 from rowel.client.models import Progress as Counts
 from rowel.client.models import Run
 from rowel.client.words import Status
 
 if TYPE_CHECKING:
+    from rowel.client import Client
     from rowel.client.blocking import LiveBatch
 
 
@@ -35,6 +37,15 @@ def batch(
     at_a_time: Annotated[
         int, typer.Option("--mini-batch-size", "-n", min=1, max=10_000, help="Rows in flight.")
     ] = 10,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="FIELD=COLUMN where they are not called alike; repeatable."),
+    ] = None,
+    canary: Annotated[
+        int | None, typer.Option(min=1, help="Rows tried before a person approves the others.")
+    ] = None,
+    fail_after: FailAfter = None,
+    judge_after: JudgeAfter = None,
     follow: Annotated[bool, typer.Option(help="Watch it until it rests.")] = True,
     idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
@@ -43,20 +54,38 @@ def batch(
 ) -> None:
     """Run a workflow once for each row of a dataset. Ctrl-C leaves the batch running."""
     _check_file(dataset, idempotency_key)
+    column_map, threshold = read_columns(columns), read_threshold(fail_after, judge_after)
     with connected(url, api_key) as client:
-        found = find_workflow(client, workflow)
-        live = client.batch(found.id, dataset, mini_batch_size=at_a_time, idempotency_key=idempotency_key)
-        if follow and not live.run.status.is_resting:
-            with left_running("batch", live.id, url):
-                if not as_json:
-                    say(f"Batch {live.id} has started.")
-                watch(live, quiet=as_json)
-        seen = live.refresh()
+        live = client.batch(
+            find_workflow(client, workflow).id,
+            dataset,
+            mini_batch_size=at_a_time,
+            column_map=column_map,
+            failure_threshold=threshold,
+            canary=canary,
+            idempotency_key=idempotency_key,
+        )
+        if not as_json:
+            say(f"Batch {live.id} has started.")
+        follow_batch(client, live, stays=follow, as_json=as_json, url=url)
+
+
+def follow_batch(client: Client, live: LiveBatch, *, stays: bool, as_json: bool, url: str) -> NoReturn:
+    """Show a batch until it rests, or leave it alone, and end the command with what that means."""
+    if stays and not live.run.status.is_resting:
+        with left_running("batch", live.id, url):
+            watch(live, quiet=as_json)
+    seen = live.refresh()
     if as_json:
         print_json(seen)
     else:
-        show_end(seen, url)
-    raise typer.Exit(code_of(seen) if follow else Exit.DONE)
+        show_end(seen, url, asks=seen.status is Status.PAUSED and _asks(client, seen))
+    raise typer.Exit(code_of(seen) if stays else Exit.DONE)
+
+
+def _asks(client: Client, seen: Run) -> bool:
+    """Whether the batch itself waits for a person, not only rows of it."""
+    return any(pause.resume_action is None for pause in client.pause_history(seen.id))
 
 
 def _check_file(dataset: str, idempotency_key: str | None) -> None:
@@ -116,14 +145,23 @@ def counts_line(counts: Counts) -> str:
     return ", ".join(f"{count} {name}" for name, count in named if count)
 
 
-def show_end(seen: Run, url: str) -> None:
-    """How the batch stands, and what to do next."""
+def show_end(seen: Run, url: str, *, asks: bool) -> None:
+    """How the batch stands, and what to do next; `asks`: its canary was tried."""
     console.print(f"{status(seen.status)} batch [bold]{seen.id}[/]  {seconds(seen.duration)}")
     if seen.message:
         say(seen.message)
-    if seen.status is Status.PAUSED:
+    if asks:
+        say(f"Its first rows have been tried. Run the others: {command('approve', seen.id, url)}")
+        say(f"How they ended: {command('batch-status', seen.id, url)}")
+    elif seen.status is Status.PAUSED:
         console.print("Some rows wait for a person: rowel runs --status PAUSED")
     elif seen.status is Status.COMPLETED:
         say(f"Its rows: {command('download', seen.id, url)}")
+        if "failed" in (seen.message or ""):
+            say(f"Why rows failed: {command('batch-status', seen.id, url)}")
+            say(f"Run them again: {command('redrive', seen.id, url)}")
+    elif seen.status is Status.FAILED:
+        say(f"Why rows failed: {command('batch-status', seen.id, url)}")
+        say(f"Run the others: {command('redrive', seen.id, url)} --unfinished")
     elif not seen.status.is_final:
         say(f"Follow it: {command('show', seen.id, url)} --follow")

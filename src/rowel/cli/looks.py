@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from rowel.client.models import Event, RerunPlan, Run, Task, Workflow
+from rowel.client.models import Cause, Event, Progress, RerunPlan, Run, Task, Workflow
 from rowel.client.words import EventKind, Status
 
 ICONS: Mapping[Status, tuple[str, str]] = {
@@ -190,6 +190,65 @@ def _name(task: Task) -> str:
     if task.parent_task_id and place and place[0].isdigit():
         return f"{task.node_id} [{int(place[0]) + 1}]"
     return task.node_id
+
+
+def standing(run_id: str, found: Progress) -> Group:
+    """How a batch stands: counts, rate, cost, and why rows failed."""
+    word = status(found.status) if found.status else ""
+    lines: list[Any] = [
+        f"{word} batch [bold]{escape(run_id)}[/]  {found.finished:,} of {found.total:,} rows have ended"
+    ]
+    lines.append(_counts(found))
+    if found.rows_per_s is not None:
+        left = f", {seconds(found.eta_s)} left" if found.eta_s else ""
+        lines.append(f"{found.rows_per_s:.1f} rows/s{left}")
+    if found.tokens:
+        price = "" if found.cost is None else f", ${found.cost:.4f}"
+        lines.append(f"{found.tokens:,} tokens{price}")
+    if found.mini_batch_size:
+        lines.append(
+            f"[dim]{found.mini_batch_size} in flight at most{_threshold(found.failure_threshold)}[/]"
+        )
+    if found.causes:
+        lines += ["", causes(found.causes)]
+    return Group(*lines)
+
+
+def _counts(found: Progress) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    counts = {
+        "completed": found.completed,
+        "failed": found.failed,
+        "canceled": found.canceled,
+        "paused": found.paused,
+        "running": found.running,
+        "queued": found.queued,
+    }
+    for name in counts:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row(*(f"{count:,}" for count in counts.values()))
+    return table
+
+
+def _threshold(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    parts = [] if found.get("count") is None else [f"{found['count']} rows"]
+    if found.get("percent") is not None:
+        after = f" of {found['after']} or more" if found.get("after") else ""
+        parts.append(f"{found['percent']:g} %{after}")
+    return f", {' and '.join(parts)} may fail"
+
+
+def causes(found: Iterable[Cause]) -> Table:
+    """Why rows failed, the most frequent cause first."""
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("cause of failure", overflow="fold")
+    table.add_column("for example row", justify="right", no_wrap=True)
+    for cause in found:
+        table.add_row(f"{cause.count:,}", escape(cause.signature), str(cause.example_row))
+    return table
 
 
 def event_line(event: Event) -> str:

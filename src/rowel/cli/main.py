@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rowel.cli import backups, batches, doctor, outputs, reruns, runs, serve, workflows
+from rowel.cli import backups, batchcontrol, batches, doctor, outputs, reruns, runs, serve, workflows
 from rowel.cli.drill.command import drill
 
 EPILOG = (
@@ -29,6 +29,9 @@ app.command("workflows")(workflows.list_workflows)
 app.command("run")(runs.run)
 app.command("rerun")(reruns.rerun)
 app.command("batch")(batches.batch)
+app.command("batch-status")(batchcontrol.batch_status)
+app.command("batch-change")(batchcontrol.batch_change)
+app.command("redrive")(batchcontrol.redrive)
 app.command("runs")(runs.list_runs)
 app.command("show")(runs.show)
 app.command("download")(outputs.download)

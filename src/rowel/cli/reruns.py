@@ -45,7 +45,7 @@ def rerun(
     wish: dict[str, Any] = {
         "from_nodes": from_nodes,
         "edits": dict(map(_edit, edits or [])) or None,
-        "version": _version(version),
+        "version": read_version(version),
     }
     with connected(url, api_key) as client:
         old = client.get_run(run_id)
@@ -96,7 +96,8 @@ def _edit(item: str) -> tuple[str, dict[str, Any]]:
     return node_id, outputs
 
 
-def _version(text: str) -> int | str:
+def read_version(text: str) -> int | str:
+    """Which version is meant: same, latest, or a number."""
     if text in ("same", "latest"):
         return text
     if not (text.isascii() and text.isdigit()):

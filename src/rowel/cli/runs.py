@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rowel.cli import looks
-from rowel.cli.exits import Exit, code_of
+from rowel.cli.exits import Exit, code_of, fail
 from rowel.cli.following import command, follow, left_running
 from rowel.cli.inputs import read_answer, read_inputs
 from rowel.cli.looks import console, say
@@ -23,7 +23,8 @@ from rowel.cli.server import (
     find_workflow,
     print_json,
 )
-from rowel.client.models import Run
+from rowel.cli.wishes import read_rows
+from rowel.client.models import RowDecisions, Run
 from rowel.client.words import Action, Status
 
 if TYPE_CHECKING:
@@ -40,7 +41,17 @@ NodeID = Annotated[str | None, typer.Option(help="Which pause, where several are
 User = Annotated[
     str | None, typer.Option(envvar="ROWEL_USER", help="Who decides; your login name by default.")
 ]
+Rows = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows of the batch RUN, such as 3,7-9, or all: one decision for all that wait at --node-id."
+    ),
+]
+ExceptRows = Annotated[str | None, typer.Option("--except", help="Rows that are left out.")]
 Comments = Annotated[str | None, typer.Option("--comments", "-m", help="Why.")]
+
+#: Refusals that are shown.
+MOST_SHOWN = 20
 
 
 def run(
@@ -158,21 +169,29 @@ def _decider(action: Action, summary: str) -> Callable[..., None]:
         node_id: NodeID = None,
         user: User = None,
         comments: Comments = None,
+        rows: Rows = None,
+        except_rows: ExceptRows = None,
         idempotency_key: IdempotencyKey = None,
         url: Url = DEFAULT_URL,
         api_key: ApiKey = None,
         as_json: AsJson = False,
     ) -> None:
+        words: dict[str, Any] = {
+            "user_id": user or _login_name(),
+            "inputs": read_answer(given or []),
+            "comments": comments,
+        }
+        if rows is not None or except_rows is not None:
+            if node_id is None or idempotency_key is not None:
+                fail("--rows and --except take --node-id, and no --idempotency-key", Exit.USAGE)
+            words["rows"] = None if rows in (None, "all") else read_rows(rows, "--rows")
+            words["except_rows"] = None if except_rows is None else read_rows(except_rows, "--except")
+            with connected(url, api_key) as client:
+                made = client.batches.decide(run_id, node_id, action, **words)
+            _show_decisions(made, as_json=as_json)
+            return
         with connected(url, api_key) as client:
-            seen = client.decide(
-                run_id,
-                action,
-                user_id=user or _login_name(),
-                inputs=read_answer(given or []),
-                comments=comments,
-                node_id=node_id,
-                idempotency_key=idempotency_key,
-            )
+            seen = client.decide(run_id, action, **words, node_id=node_id, idempotency_key=idempotency_key)
         if as_json:
             print_json(seen)
         else:
@@ -185,6 +204,18 @@ def _decider(action: Action, summary: str) -> Callable[..., None]:
 approve = _decider(Action.APPROVE, "Let a waiting run go on with what its node received, updated by --input.")
 decline = _decider(Action.DECLINE, "Refuse: the node's `declined` route is taken, or the run is canceled.")
 override = _decider(Action.OVERRIDE, "Let a waiting run go on with --input alone.")
+
+
+def _show_decisions(made: RowDecisions, *, as_json: bool) -> None:
+    """What became of a decision for many rows. Ends with 4 where none was decided."""
+    if as_json:
+        print_json(made)
+    else:
+        say(f"{made.decided} rows were decided" + (f", {made.refused} were not:" if made.refused else "."))
+        for refused in made.refusals[:MOST_SHOWN]:
+            say(f"  {refused.detail}")
+    if not made.decided:
+        raise typer.Exit(Exit.REFUSED)
 
 
 def _login_name() -> str:
