@@ -542,3 +542,53 @@ async def test_an_answer_that_comes_while_the_run_goes_to_rest_loses_nothing(eng
     assert set(statuses(end).values()) == {COMPLETED}
     assert end.outputs["c"] == {"by": "c"}
     assert set(stage.counts.values()) == {1}
+
+
+def answered_on_the_way_to_rest(engine, monkeypatch, run, action):
+    """Have somebody answer while what the last branch gave is on its way into the store together with the rest."""
+    journal, answers = engine._house.journal, []
+    rest = journal.rest
+
+    async def rest_after_the_answer(*arguments):
+        if not answers:
+            answers.append(await engine.decide(run.run.id, action, {}, "ann", None))
+        return await rest(*arguments)
+
+    monkeypatch.setattr(journal, "rest", rest_after_the_answer)
+    return answers
+
+
+async def test_a_refusal_that_ends_a_run_on_its_way_to_rest_loses_nothing(engine, stage, monkeypatch):
+    stage.hold("b")
+    run = await engine.start(await save(engine, flow("start>ask ask>a start>b", ask=human())), None)
+    await stage.begun("b")
+    answers = answered_on_the_way_to_rest(engine, monkeypatch, run, DECLINE)
+    stage.let_go("b")
+    end = await rested(engine, run.run.id)
+
+    assert len(answers) == 1
+    assert end.run.status is RunStatus.CANCELED
+    assert statuses(end) == {"start": COMPLETED, "ask": CANCELED, "a": CANCELED, "b": COMPLETED}
+    assert stage.count("b") == 1
+
+
+@pytest.mark.parametrize("action", [APPROVE, DECLINE])
+async def test_what_ended_while_the_engine_closes_is_kept_though_somebody_answers(
+    house, stage, monkeypatch, action
+):
+    engine = await house.open()
+    stage.hold("b")
+    run = await engine.start(await save(engine, flow("start>ask ask>a start>b", ask=human())), None)
+    await stage.begun("b")
+    answers = answered_on_the_way_to_rest(engine, monkeypatch, run, action)
+    closing = asyncio.ensure_future(engine.close())
+    await asyncio.sleep(0)
+    stage.let_go("b")
+    await closing
+
+    engine = await house.open()
+    end = await rested(engine, run.run.id)
+
+    assert len(answers) == 1
+    assert end.run.status is (RunStatus.COMPLETED if action is APPROVE else RunStatus.CANCELED)
+    assert stage.count("b") == 1

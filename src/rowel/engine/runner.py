@@ -151,7 +151,7 @@ class Runner:
 
     def _is_moving(self) -> bool:
         if self._is_draining:
-            return bool(self._running or self._happened)
+            return bool(self._running or self._happened or self._is_poked)
         if self.run.status.is_final:
             return False
         return self.progress.status is RunStatus.RUNNING or self._is_poked
@@ -293,8 +293,10 @@ class Runner:
         if seq is not None:
             self._landed(_rested(self.run, rest), seq, told)
             return True
+        # What did not land, and what the run was given meanwhile, are still to be written, whatever they make of it.
         self.progress.put_back(changes)
-        return await self._read_news()
+        self._is_poked = True
+        return True
 
     def _landed(self, run: Run, seq: int, told: Sequence[Fact]) -> None:
         self.run = run.evolve(seq=seq)
