@@ -98,14 +98,19 @@ async def test_canceling_ends_the_work_and_all_it_started(sandbox):
 
 async def test_canceling_ends_the_work_in_monty(on_monty):
     call = asyncio.create_task(on_monty("while True:\n    pass", timeout_s=60.0))
-    await eventually(lambda: any(_is_busy(pid) for pid in descendants()))
-    (busy,) = [pid for pid in descendants() if _is_busy(pid)]
+    busy: list[int] = []
+
+    def is_at_work() -> bool:
+        busy[:] = [pid for pid in descendants() if _is_busy(pid)]
+        return len(busy) == 1
+
+    await eventually(is_at_work)
 
     call.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await call
-    await eventually(lambda: busy not in descendants(), within_s=5)
+    await eventually(lambda: busy[0] not in descendants(), within_s=5)
     assert await on_monty("return {}") == {}
 
 
