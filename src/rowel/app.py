@@ -131,16 +131,14 @@ def _begin_logging() -> None:
 
 
 async def _work(settings: Settings) -> int:
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(stop, asked.set)
     try:
         engine = create_engine(settings, Role.WORKS)
         await engine.open()
     except Exception as error:  # whatever it is, the operator reads a sentence
         log.debug("the engine could not be opened", exc_info=True)
         return _complain(f"The worker could not begin. {error}")
+    # Before, a signal ends it at once.
+    asked = _asked_to_end()
     _spare_collections()
     try:
         sys.stdout.write(
@@ -153,6 +151,20 @@ async def _work(settings: Settings) -> int:
     finally:
         await engine.close()
     return 0
+
+
+def _asked_to_end() -> asyncio.Event:
+    """Set by the first signal; a second one ends the process at once."""
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if asked.is_set():
+            os._exit(0)
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    return asked
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -243,3 +244,50 @@ def test_events_go_on_where_they_stopped_also_after_a_restart(server: Server, wo
     numbers = [int(line[3:]) for line in answer.text.splitlines() if line.startswith("id:")]
     assert numbers == list(range(seen + 1, numbers[-1] + 1))
     assert '"COMPLETED"' in answer.text.strip().splitlines()[-1]
+
+
+def test_a_run_that_kills_its_server_each_time_is_given_up_and_harms_no_other(
+    tmp_path: Path, world: Providers
+) -> None:
+    settings = {
+        "ROWEL_HTTP_ALLOW": f"127.0.0.1:{world.port}",
+        "ROWEL_MAX_RECOVERIES": "2",
+        "ROWEL_RECOVERY_EACH_S": "0.1",
+    }
+    server = Server(tmp_path / "data", settings)
+    world.on("/boom", lambda _: server.stab())
+    held(world, "slow")
+    asks = {
+        "nodes": [
+            {"id": "input_node", "node_type": "InputNode", "config": {}},
+            {"id": "ask", "node_type": "HumanInterventionNode", "config": {}},
+        ],
+        "links": [{"source_id": "input_node", "target_id": "ask"}],
+    }
+    inputs = {"initial_inputs": {"input_node": {"n": "1"}}}
+    with server:
+        paused = server.post(f"/wf/{server.create(asks)}/runv2/", inputs, status=202)["run"]["id"]
+        slow = server.post(f"/wf/{server.create(chain(world, 'slow'))}/start_run/", inputs)["id"]
+        wait_for_call(world, "slow")
+        boom = server.create(chain(world, "boom"))
+        # The answer may be lost with the server.
+        with suppress(httpx.TransportError):
+            server.http.post(f"/wf/{boom}/start_run/", json=inputs)
+        for life in (1, 2):
+            server.await_end()
+            assert len(calls_to(world, "boom")) == life
+            server.start(fully=False)
+        # Both were under way each time. Now they go one at a time, the older one first.
+        wait_for_call(world, "slow", 3)
+        time.sleep(0.3)
+        assert len(calls_to(world, "boom")) == 2
+        world.released.set()
+        server.await_end()
+        server.start()
+
+        (given_up,) = server.get(f"/wf/{boom}/runs/")
+        assert server.wait_for(given_up["id"])["status"] == "FAILED"
+        assert "2 times" in server.get(f"/run/{given_up['id']}/")["message"]
+        assert server.get(f"/run/{slow}/")["status"] == "COMPLETED"
+        assert server.get(f"/run/{paused}/")["status"] == "PAUSED"
+        assert (len(calls_to(world, "boom")), len(calls_to(world, "slow"))) == (3, 3)

@@ -19,10 +19,10 @@ from tests.support.server import Server
 from tests.support.torture import ROUNDS
 
 #: What running tasks get; as delivered in the long form.
-GRACE_S = 25.0 if ROUNDS else 1.0
+GRACE_S = 25.0 if ROUNDS else 0.5
 #: Seconds beyond it: for answers, for what is being written, and for a machine that is slow.
 MORE_S = 8.0
-ROWS = 60
+ROWS = 40
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_kills_at_every_named_point_break_no_promise(
     dice = Random(seed)
     points = [(point, dice.randint(*TIMES[point])) for _ in range(rounds) for point in Point]
     dice.shuffle(points)
-    plan = Plan(seed=seed, kills=len(points) + 1, runs=4, small_rows=4, delay_s=0.05, longest_s=0.2)
+    plan = Plan(seed=seed, kills=len(points) + 1, runs=3, small_rows=3, delay_s=0.02, longest_s=0.15)
     with (
         reading(tmp_path / "data" / "rowel.db") as counts,
         Trace(seed, plan.delay_s) as trace,
@@ -63,5 +63,5 @@ def test_kills_at_every_named_point_break_no_promise(
         history = Drill(plan, fleet, trace, witness, lambda _: None).perform()
     assert [*map(str, judge(history))] == [], f"ROWEL_SEED={seed}"
     assert len(history.faults) == len(points) + 1
-    assert sum(start.is_taken for start in history.starts) > 4 * rounds
+    assert sum(start.is_taken for start in history.starts) > 3 * rounds
     assert counts == sorted(counts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+import rowel.store.dialect
 from rowel.core.errors import Conflict, Unavailable
 from rowel.store.database import Database
 from rowel.store.tables import metadata
@@ -139,6 +142,22 @@ def test_a_refused_url_does_not_tell_its_password() -> None:
     with pytest.raises(ValueError, match="SQLite or Postgres") as caught:
         Database("mysql://ann:secret@host/db")
     assert "secret" not in str(caught.value)
+
+
+async def test_whoever_holds_the_file_for_too_long_is_told_of(
+    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rowel.store.dialect, "MIGRATION_BUSY_S", 0.05)
+    database = Database(empty_sqlite_url)
+    with closing(sqlite3.connect(empty_sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="can't be brought up to date: database is locked"):
+            database.migrate()
+        other.execute("ROLLBACK")
+    database.migrate()
+    assert database.is_migrated()
+    await database.close()
 
 
 async def test_a_server_that_is_not_there_is_noticed(tmp_path: Path) -> None:

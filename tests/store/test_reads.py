@@ -269,6 +269,7 @@ QUERIES: dict[str, tuple[Query, str]] = {
         "sqlite_autoindex_batches_1 (run_id=?)",
     ),
     "work": (runs.open_runs, "ix_runs_work"),
+    "orphans": (runs.orphans, "sqlite_autoindex_runs_1 (id=?)"),
     "open rows": (
         lambda connection: runs.open_rows(connection, "b", 9),
         "ix_runs_open_children (owner_id=?)",

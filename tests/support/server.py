@@ -33,10 +33,16 @@ class Server:
     """One data directory and, at times, a process that serves it."""
 
     def __init__(
-        self, data: Path, environment: Mapping[str, str] | None = None, *, ready: bool = True
+        self,
+        data: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        ready: bool = True,
+        program: str = "rowel",
     ) -> None:
-        """`ready`: it counts as started once it is ready; else once it lives."""
+        """`ready`: it counts as started once it is ready; else once it lives. `program` is the module that is run."""
         self.data = data
+        self._program = program
         self._sign = "/health/ready" if ready else "/health/live"
         self.port = free_port()
         self._environment = dict(environment or {})
@@ -67,16 +73,18 @@ class Server:
             **self._environment,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "rowel", "serve"],
+            [sys.executable, "-m", self._program, "serve"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
-    def start(self) -> None:
-        """Start the process and wait until it answers."""
+    def start(self, *, fully: bool = True) -> None:
+        """Start the process and wait until it answers; not `fully`: don't wait, since it may be killed before."""
         self._process = self.spawn()
+        if not fully:
+            return
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -94,6 +102,17 @@ class Server:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
             self._process = None
+
+    def stab(self) -> None:
+        """kill -9, the process alone; from whatever thread, and without waiting."""
+        if self._process is not None:
+            self._process.kill()
+
+    def await_end(self) -> None:
+        """Wait until the process has ended."""
+        assert self._process is not None
+        self._process.communicate(timeout=PATIENCE_S)
+        self._process = None
 
     def terminate(self) -> int:
         """SIGTERM; wait for the end and return the exit code."""

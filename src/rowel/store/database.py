@@ -104,22 +104,26 @@ class Database:
     def migrate(self) -> None:
         """Bring the tables to the newest revision; whoever else does it at the same time waits. Blocks.
 
-        Raises `Conflict` where they are at a revision that this version doesn't know.
+        Raises `Conflict` where they are at a revision that this version doesn't know, and `Unavailable` where the store
+        doesn't take it.
         """
         from alembic import command
         from alembic.util import CommandError
 
         config = _migrations()
-        with self.dialect.migration(self.engine) as connection:
-            config.attributes["connection"] = connection
-            try:
+        try:
+            with self.dialect.migration(self.engine) as connection:
+                config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-            except CommandError as error:
-                raise Conflict(
-                    f"The database's tables are those of a newer version of Rowel ({error}). Start that version, or "
-                    "restore a backup from before it.",
-                    "database_too_new",
-                ) from error
+        except CommandError as error:
+            raise Conflict(
+                f"The database's tables are those of a newer version of Rowel ({error}). Start that version, or "
+                "restore a backup from before it.",
+                "database_too_new",
+            ) from error
+        except DBAPIError as error:
+            why = reason_of(error.orig or error)
+            raise Unavailable(f"The database's tables can't be brought up to date: {why}.") from error
 
     def is_migrated(self) -> bool:
         """Whether the tables are at this version's newest revision. Raises `Unavailable`."""
