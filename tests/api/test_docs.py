@@ -21,6 +21,7 @@ SHAPES = [
     schemas.FileResponse, schemas.TemplateResponse, schemas.OutputVariable, schemas.TaskUsage,
     schemas.DefinitionProblem, schemas.RerunPlan, schemas.PlannedNode, schemas.BatchResponse,
     schemas.FailureCause, schemas.Threshold, schemas.RowDecisionResponse, schemas.RefusedRow,
+    schemas.PruneResponse,
 ]  # fmt: skip
 
 

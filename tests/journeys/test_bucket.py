@@ -169,15 +169,6 @@ def most_memory(server: Server) -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_several_servers_share_a_bucket(server: Server, bucket: Bucket, tmp_path: Path) -> None:
-    variables = {**bucket.server.environment, "ROWEL_FILES_URL": bucket.url}
-    with Server(tmp_path / "other", variables) as other:
-        runs = [start_batch(one, one.upload("rows.csv", as_csv(200))) for one in (server, other)]
-        for one, run_id in zip((server, other), runs, strict=True):
-            assert len(lines_of(one, one.wait_for(run_id))) == 200
-    assert len(bucket.files()) == 4
-
-
 def test_workers_and_their_server_share_nothing_but_postgres_and_a_bucket(
     tmp_path: Path, postgres_url: str, bucket: Bucket
 ) -> None:

@@ -20,6 +20,7 @@ from rowel.api import (
     outputs,
     pauses,
     reruns,
+    retention,
     runs,
     starts,
     templates,
@@ -45,6 +46,7 @@ RESOURCES = (
     nodes,
     templates,
     events,
+    retention,
     health,
 )
 

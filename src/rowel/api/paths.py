@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: The routes under these end in a slash; all others don't.
-SLASHED = frozenset({"wf", "run", "ds", "of", "node", "templates", "events"})
+SLASHED = frozenset({"wf", "run", "ds", "of", "node", "templates", "events", "prune"})
 
 #: What the prefix may lead.
 PREFIXED = SLASHED | {"files", "health"}

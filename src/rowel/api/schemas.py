@@ -111,6 +111,13 @@ class ResumeRunRequest(_Request):
     comments: Remark = None
 
 
+class PruneRequest(_Request):
+    """Removes what ended more than so many seconds ago."""
+
+    older_than_s: Annotated[float, Field(ge=0, le=3_200_000_000, allow_inf_nan=False)]
+    dry_run: Annotated[bool, Field(description="Count, and remove nothing.")] = False
+
+
 class TemplateRequest(_Request):
     """A template as `GET /templates/` lists it; its `file_name` counts, a `name` of one's own is taken."""
 
@@ -385,3 +392,13 @@ class TemplateResponse(TypedDict):
 
 class HealthResponse(TypedDict):
     status: Literal["ok"]
+
+
+class PruneResponse(TypedDict):
+    runs: Annotated[int, Field(description="With the rows of batches and the runs inside of runs.")]
+    tasks: int
+    events: int
+    output_files: int
+    orphans: Annotated[int, Field(description="Files that no record named.")]
+    bytes: Annotated[int, Field(description="Of all these files.")]
+    is_complete: Annotated[bool, Field(description="Whether nothing is left; else ask again.")]

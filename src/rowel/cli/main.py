@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from rowel.cli import backups, batchcontrol, batches, doctor, outputs, reruns, runs, serve, workflows
+from rowel.cli import (
+    backups,
+    batchcontrol,
+    batches,
+    doctor,
+    outputs,
+    reruns,
+    retention,
+    runs,
+    serve,
+    workflows,
+)
 from rowel.cli.drill.command import drill
 
 EPILOG = (
@@ -39,6 +50,7 @@ app.command("approve")(runs.approve)
 app.command("decline")(runs.decline)
 app.command("override")(runs.override)
 app.command("cancel")(runs.cancel)
+app.command("prune")(retention.prune)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.command("doctor")(doctor.doctor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,6 +22,7 @@ from rowel.client.models import (
     Pause,
     PausedWorkflow,
     Progress,
+    Pruned,
     RerunPlan,
     Run,
 )
@@ -160,6 +162,17 @@ class AsyncClient:
         return await self.call(
             operations.plan_rerun(run_id, from_nodes=from_nodes, edits=edits, inputs=inputs, version=version)
         )
+
+    async def prune(self, older_than: timedelta, *, dry_run: bool = False) -> Pruned:
+        """Remove runs that ended so long ago, with all that belongs to them; with `dry_run` only count them.
+
+        Open runs and what they need stay, and so do workflows, datasets and uploads.
+        """
+        operation = operations.prune(older_than, dry_run=dry_run)
+        done = await self.call(operation)
+        while not (done.is_complete or dry_run):
+            done = done.then(await self.call(operation))
+        return done
 
     async def batch(
         self,

@@ -162,6 +162,28 @@ class RerunPlan(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pruned(Model):
+    """What retention removed, or would remove. `bytes` are those of the files; `orphans` are files without a record."""
+
+    runs: int = 0
+    tasks: int = 0
+    events: int = 0
+    output_files: int = 0
+    orphans: int = 0
+    bytes: int = 0
+    #: Whether nothing is left to do.
+    is_complete: bool = True
+
+    def then(self, later: Pruned) -> Pruned:
+        """The sum of this call and one after it."""
+        counts = {
+            name: getattr(self, name) + getattr(later, name)
+            for name in ("runs", "tasks", "events", "output_files", "orphans", "bytes")
+        }
+        return Pruned.from_wire({**counts, "is_complete": later.is_complete})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workflow(Model):
     """A named workflow; `definition` is its newest draft as it was saved."""
 

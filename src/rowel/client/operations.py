@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from rowel.client.models import (
     Pause,
     PausedWorkflow,
     Progress,
+    Pruned,
     RerunPlan,
     RowDecisions,
     Run,
@@ -41,6 +43,8 @@ SERVER_WAIT_S = 50.0
 READING_S = 300.0
 #: Seconds it may take to decide about many rows.
 DECIDING_S = 600.0
+#: Seconds one call of retention may take: about ten, and then a look at all files.
+PRUNING_S = 600.0
 
 
 def one(model: type[M]) -> Callable[[Answer], M]:
@@ -206,6 +210,12 @@ def check_no_key(idempotency_key: str | None) -> None:
             "with an idempotency_key, name a dataset by its id: a file makes a new dataset each time, so that the same "
             "call would never be the same request"
         )
+
+
+def prune(older_than: timedelta, *, dry_run: bool) -> Operation[Pruned]:
+    body = {"older_than_s": older_than.total_seconds(), "dry_run": dry_run}
+    request = Request(method="POST", path=path("prune"), body=body, silence_s=PRUNING_S)
+    return Operation(request=request, read=one(Pruned))
 
 
 def get_batch(run_id: str) -> Operation[Progress]:

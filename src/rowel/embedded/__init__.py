@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -190,6 +192,17 @@ class Rowel:
                 Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version),
             )
         )
+
+    async def prune(self, older_than: timedelta, *, dry_run: bool = False) -> models.Pruned:
+        """Remove runs that ended so long ago, with all that belongs to them; with `dry_run` only count them.
+
+        Open runs and what they need stay, and so do workflows, datasets and uploads.
+        """
+        done = models.Pruned(is_complete=False)
+        while not done.is_complete:
+            step = asdict(await self._engine.prune(older_than, dry_run=dry_run))
+            done = done.then(models.Pruned.from_wire({**step, "is_complete": dry_run or step["is_complete"]}))
+        return done
 
     async def batch(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rowel.core.outcomes import Fields
@@ -16,6 +16,7 @@ from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.once import Command, Once, Receipts, Reply
+from rowel.engine.pruning import Pruned, Pruning
 from rowel.engine.redrives import Redrive, Redrives
 from rowel.engine.reruns import Order, Rerun, Reruns
 from rowel.engine.rowdecisions import RowDecisions, Verdict, Wish
@@ -348,3 +349,12 @@ class Engine:
 
     async def delete_file(self, path: str) -> None:
         await self._shelves.delete_file(path)
+
+    async def prune(self, older_than: timedelta, *, dry_run: bool = False) -> Pruned:
+        """Remove runs that ended so long ago, with all that belongs to them, and what nobody refers to any more.
+
+        Open runs and what they need stay, and so do workflows, datasets and uploads. One call works for about ten
+        seconds and says whether it is complete; with `dry_run` it counts and removes nothing. Raises `Unavailable`.
+        """
+        pruning = Pruning(self._house, self._house.now() - older_than)
+        return await (pruning.weigh() if dry_run else pruning.run())

@@ -115,6 +115,9 @@ class Bucket:
             for found in chunk:
                 yield found["path"], found["size"], found["last_modified"]
 
+    def sweep_pieces(self, before: datetime, *, is_only_asked: bool) -> tuple[int, int]:
+        return 0, 0
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from rowel.core.errors import Unavailable
-from rowel.files.disk import NewFile, remove_file
+from rowel.files.disk import NewFile, is_piece, remove_file
 from rowel.files.refusals import cannot_delete, cannot_keep, cannot_read, missing
 from rowel.files.threads import in_thread
 
@@ -68,14 +68,23 @@ class Directory:
             await _on_disk(cannot_delete, remove_file, path)
 
     def list(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
-        try:
+        with _walking():
             for entry in _files_below(self._root / folder):
                 with suppress(FileNotFoundError):
                     found = entry.stat(follow_symlinks=False)
                     key = Path(entry.path).relative_to(self._root).as_posix()
                     yield key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
-        except OSError as error:
-            raise cannot_read(error.strerror or type(error).__name__) from error
+
+    def sweep_pieces(self, before: datetime, *, is_only_asked: bool) -> tuple[int, int]:
+        count = total = 0
+        with _walking():
+            for entry in _files_below(self._root):
+                if not is_piece(entry.name) or entry.stat().st_mtime >= before.timestamp():
+                    continue
+                count, total = count + 1, total + entry.stat().st_size
+                if not is_only_asked:
+                    os.unlink(entry.path)
+        return count, total
 
     def path(self, key: str) -> Path:
         """Where the file lies. Raises `NotFound`."""
@@ -100,6 +109,14 @@ class Directory:
 
             self._made = LocalStore(self._root, mkdir=True)
         return self._made
+
+
+@contextmanager
+def _walking() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_read(error.strerror or type(error).__name__) from error
 
 
 def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:

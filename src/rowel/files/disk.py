@@ -12,6 +12,8 @@ from typing import BinaryIO
 _DESCRIPTORS = Path("/proc/self/fd")
 #: What a file system answers that makes no files without a name.
 _NOT_OFFERED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+#: How the hidden name ends that a file has before it is whole.
+_PIECE = ".part"
 
 
 class NewFile:
@@ -23,7 +25,7 @@ class NewFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._part = path.with_name(f".{uuid.uuid4().hex}.part")
+        self._part = path.with_name(f".{uuid.uuid4().hex}{_PIECE}")
         self._file: BinaryIO | None = None
         self._has_name = False
 
@@ -87,6 +89,11 @@ class NewFile:
         finally:
             os.close(directory)
         self._has_name = True
+
+
+def is_piece(name: str) -> bool:
+    """Whether a file of this name was never finished."""
+    return name.startswith(".") and name.endswith(_PIECE)
 
 
 def make_directories(path: Path) -> None:

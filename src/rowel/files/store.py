@@ -50,6 +50,8 @@ class Place(Protocol):
 
     def list(self, folder: str) -> Iterator[tuple[str, int, datetime]]: ...
 
+    def sweep_pieces(self, before: datetime, *, is_only_asked: bool) -> tuple[int, int]: ...
+
 
 class FileStore:
     """Files under one root. A file appears whole or not at all; on a local disk it is synced before it is told of."""
@@ -108,6 +110,13 @@ class FileStore:
         for key, size, written_at in self._place.list(folder):
             if _KEY.fullmatch(key):
                 yield Stored(key, size, written_at)
+
+    def sweep_pieces(self, before: datetime, *, is_only_asked: bool = False) -> tuple[int, int]:
+        """Delete what writes before that moment left unfinished. Return the number of pieces and their bytes. Blocks.
+
+        A bucket does that itself, by its rules for incomplete uploads. Raises `Unavailable`.
+        """
+        return self._place.sweep_pieces(before, is_only_asked=is_only_asked)
 
     def local_path(self, key: str) -> Path | None:
         """Where the file lies on this machine; None where files lie elsewhere. Raises `NotFound`."""

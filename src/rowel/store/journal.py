@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from rowel.core.errors import NotFound
 from rowel.core.outcomes import Usage
 from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Receipt, Run, RunID, Task
 from rowel.core.signatures import signature_of
@@ -19,7 +20,7 @@ from rowel.store.dialect import Result
 from rowel.store.events import unpack
 from rowel.store.news import Job
 from rowel.store.receipts import LIFETIME
-from rowel.store.statements import Step
+from rowel.store.statements import Statement, Step
 from rowel.store.transitions import Transitions
 from rowel.store.writer import Writer
 
@@ -127,12 +128,12 @@ class Journal:
         """Make a run, with what is already known of its tasks. Of a row, `fence` names the lane that begins it;
         without one, `cursor` is that of its batch, if rows between are left out.
 
-        False where its owner has ended meanwhile, or has this row's or this task's run already. Raises the driver's
-        error where the receipt's key was taken meanwhile.
+        False where its owner has ended meanwhile, or has this row's or this task's run already. Raises `NotFound`
+        where a run that it names is gone, and the driver's error where the receipt's key was taken meanwhile.
         """
         stamp = self._writer.next_stamp()
         values = {**rows.run_values(run), "stamp": stamp, "seq": len(changes.facts)}
-        insert = self._sql.insert_run if run.owner_id is None else self._sql.insert_owned_run
+        insert = self._insertion(run)
         if fence is not None:
             insert = self._sql.insert_row_of_lane
             values |= {"lane": fence.lane, "lane_epoch": fence.epoch}
@@ -158,7 +159,15 @@ class Journal:
             about=_concerned(run),
             jobs=[job_of(run)] if is_accepted else (),
         )
+        if results[0] == 0 and run.owner_id is None:
+            raise NotFound("The run that this one names was removed meanwhile; nothing was started.")
         return results[0] != 0
+
+    def _insertion(self, run: Run) -> Statement:
+        if run.owner_id is not None:
+            return self._sql.insert_owned_run
+        names_none = run.origin_id is None and run.parent_run_id is None
+        return self._sql.insert_run if names_none else self._sql.insert_naming_run
 
     async def take(self, run_id: RunID, facts: Sequence[Fact]) -> Taken | None:
         """Take a run over: its former owner's writes no longer land. None where it has no work or has ended."""

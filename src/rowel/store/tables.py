@@ -164,6 +164,13 @@ Index(
     sqlite_where=text("owner_id IS NULL AND end_time IS NOT NULL"),
     postgresql_where=text("owner_id IS NULL AND end_time IS NOT NULL"),
 )
+#: What open runs are listed under, where a client said so.
+Index(
+    "ix_runs_open_parents",
+    runs.c.parent_run_id,
+    sqlite_where=text("parent_run_id IS NOT NULL AND owner_id IS NULL AND end_time IS NULL"),
+    postgresql_where=text("parent_run_id IS NOT NULL AND owner_id IS NULL AND end_time IS NULL"),
+)
 Index(
     "ix_runs_paused",
     runs.c.start_time,
@@ -339,4 +346,16 @@ writers = Table(
     metadata,
     Column("id", Text, primary_key=True, nullable=False),
     Column("n", BigInteger, nullable=False),
+    #: What retention saw, and when: a writer that has not written since is gone.
+    Column("seen_n", BigInteger),
+    Column("seen_at", BigInteger),
+)
+
+#: Runs that retention has removed, and of which something may be left.
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("run_id", Text, primary_key=True, nullable=False),
+    #: The output file whose bytes go last.
+    Column("file_key", Text),
 )

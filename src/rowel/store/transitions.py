@@ -115,6 +115,16 @@ def _above_owner() -> Select[tuple[str]]:
     return select(chain.c.id).where(chain.c.id != word("owner_id"))
 
 
+def _named_are_there() -> tuple[ColumnElement[bool], ...]:
+    """Whether the runs that a run names are still there, and stay until it is."""
+    named = {name: runs.alias(name) for name in ("origin_id", "parent_run_id")}
+    found = {
+        name: exists(select(1).where(run.c.id == word(name)).with_for_update(read=True))
+        for name, run in named.items()
+    }
+    return tuple(word(name).is_(None) | is_there for name, is_there in found.items())
+
+
 def _lane_is_mine() -> Exists:
     """The guard of a row that a lane begins: nobody took the lane over."""
     mine = (
@@ -178,6 +188,7 @@ class Transitions:
         self.insert_run = self._compiled(
             self._dialect.insert(runs).values({column.name: _typed(runs, column.name) for column in runs.c})
         )
+        self.insert_naming_run = self._insert(runs, *_named_are_there())
         self.insert_owned_run = self._insert(runs, _owner_lives(), unless_there=True)
         self.insert_row_of_lane = self._insert(runs, _owner_lives(), _lane_is_mine(), unless_there=True)
         counted = {**_moved(), "recoveries": runs.c.recoveries * number("is_stuck")}

@@ -12,6 +12,7 @@ depends_on = None
 
 ENDED = "owner_id IS NULL AND end_time IS NOT NULL"
 REPEATS = "origin_id IS NOT NULL"
+OPEN_UNDER = "parent_run_id IS NOT NULL AND owner_id IS NULL AND end_time IS NULL"
 
 
 def upgrade() -> None:
@@ -29,6 +30,13 @@ def upgrade() -> None:
         ["end_time", "id"],
         sqlite_where=sa.text(ENDED),
         postgresql_where=sa.text(ENDED),
+    )
+    op.create_index(
+        "ix_runs_open_parents",
+        "runs",
+        ["parent_run_id"],
+        sqlite_where=sa.text(OPEN_UNDER),
+        postgresql_where=sa.text(OPEN_UNDER),
     )
     for name in ("input_tokens", "output_tokens", "cost_nano"):
         op.add_column("batches", sa.Column(name, sa.BigInteger(), nullable=False, server_default="0"))
@@ -63,6 +71,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_requests")),
     )
     op.create_index(op.f("ix_requests_created_at"), "requests", ["created_at"])
+    op.add_column("writers", sa.Column("seen_n", sa.BigInteger(), nullable=True))
+    op.add_column("writers", sa.Column("seen_at", sa.BigInteger(), nullable=True))
+    op.create_table(
+        "pruned",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("file_key", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_pruned")),
+    )
 
 
 def downgrade() -> None:
