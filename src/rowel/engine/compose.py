@@ -114,7 +114,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         database=database,
         journal=Journal(database.writer, Transitions(database.dialect), has_workers=cluster is not None),
         programs=programs,
-        workflows=Workflows(database, registry, programs, used, clock),
+        workflows=Workflows(database, registry, programs, used, clock, is_shared=cluster is not None),
         services=used,
         files=files,
         clock=clock,

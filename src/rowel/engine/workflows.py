@@ -54,14 +54,23 @@ class Workflows:
     """Workflows, their versions, and the newest version of each, kept at hand."""
 
     def __init__(
-        self, database: Database, registry: Registry, programs: Programs, services: Services, clock: Clock
+        self,
+        database: Database,
+        registry: Registry,
+        programs: Programs,
+        services: Services,
+        clock: Clock,
+        *,
+        is_shared: bool = False,
     ) -> None:
+        """`is_shared`: other processes may change and delete workflows too."""
         self._database = database
         self._writes = store.WorkflowWrites(database.writer, database.dialect)
         self._registry = registry
         self._programs = programs
         self._services = services
         self._clock = clock
+        self._is_shared = is_shared
         self._current: dict[str, Pinned] = {}
         self._pinning = asyncio.Lock()
 
@@ -156,10 +165,18 @@ class Workflows:
     async def current(self, workflow_id: str) -> Pinned:
         """The version that a run starting now is pinned to; made where the definition has none yet."""
         pinned = self._current.get(workflow_id)
+        if pinned is not None and self._is_shared and not await self._is_newest(pinned):
+            return await self._pin(workflow_id)
         if pinned is None:
             async with self._pinning:
                 pinned = self._current.get(workflow_id) or await self._pin(workflow_id)
         return pinned
+
+    async def _is_newest(self, pinned: Pinned) -> bool:
+        """Whether no other process has changed or deleted the workflow meanwhile."""
+        version = pinned.version
+        heads = await self._database.read(lambda connection: store.heads(connection, version.workflow_id))
+        return heads == (version.definition_hash, version.id)
 
     async def upcoming(self, workflow_id: str) -> Pinned:
         """What `current` would answer. A version that is still to be made is not kept."""

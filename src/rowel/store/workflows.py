@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
@@ -46,6 +47,24 @@ def find_version(connection: Connection, workflow_id: str, number: int | None) -
         query = query.where(versions.c.version == number)
     row = connection.execute(query.order_by(versions.c.version.desc()).limit(1)).mappings().first()
     return None if row is None else rows.version_from_row(row)
+
+
+class Heads(NamedTuple):
+    """What a workflow's draft is, and its newest version, if runs have made one."""
+
+    draft_hash: str
+    version_id: str | None
+
+
+def heads(connection: Connection, workflow_id: str) -> Heads | None:
+    """Both, without reading any definition. None where there is no such workflow."""
+    newest = select(versions.c.id).where(versions.c.workflow_id == workflow_id)
+    newest = newest.order_by(versions.c.version.desc()).limit(1)
+    query = select(workflows.c.definition_hash, newest.scalar_subquery()).where(
+        workflows.c.id == workflow_id, workflows.c.deleted_at.is_(None)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Heads(*row)
 
 
 def versions_of(connection: Connection, workflow_id: str, *, limit: int, offset: int) -> list[Version]:
