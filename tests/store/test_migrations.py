@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 import rowel.store.dialect
 from rowel.core.errors import Conflict, Unavailable
-from rowel.store.database import Database
+from rowel.store.database import MIGRATIONS, Database, newest_revision, revisions
 from rowel.store.tables import metadata
 from tests.support.ledger import Ledger
 
@@ -26,6 +27,12 @@ async def test_migrations_make_exactly_the_tables_of_the_code(empty_database_url
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=ours), metadata) == []
     await database.close()
+
+
+def test_the_names_of_the_files_tell_the_revisions() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert revisions() == {script.revision for script in scripts.walk_revisions()}
+    assert [newest_revision()] == scripts.get_heads()
 
 
 async def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:

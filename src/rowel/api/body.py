@@ -65,8 +65,18 @@ class JudgedRoute(APIRoute):
             writes=bool(WRITES.intersection(options.get("methods") or ())),
             has_parameters=bool(inspect.signature(endpoint).parameters.keys() - _GIVEN),
         )
-        options["responses"] = {**(options.get("responses") or {}), **documented}
-        super().__init__(path, endpoint, **{**options, "operation_id": endpoint.__name__})
+        options |= {
+            "operation_id": endpoint.__name__,
+            "responses": {**(options.get("responses") or {}), **documented},
+        }
+        self._documented = options
+        # Endpoints make their answers themselves: to serve, no model of an answer is needed, and making all of them
+        # takes longer than the rest of the start.
+        super().__init__(path, endpoint, **{**options, "response_model": None, "responses": {}})
+
+    def documented(self) -> APIRoute:
+        """The same route with all that OpenAPI tells of its answers."""
+        return APIRoute(self.path, self.endpoint, **self._documented)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)

@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from rowel.api import (
     batches,
@@ -26,6 +30,7 @@ from rowel.api import (
     templates,
     workflows,
 )
+from rowel.api.body import JudgedRoute
 from rowel.api.doors import Doors
 from rowel.api.errors import LastResort, register
 from rowel.api.options import Options
@@ -53,13 +58,36 @@ RESOURCES = (
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
+class API(FastAPI):
+    """FastAPI whose documentation is made when somebody first asks for it, in a thread: that takes a second."""
+
+    def setup(self) -> None:
+        """Add the routes of the documentation; ours comes before FastAPI's own, which would hold up the event loop."""
+
+        def tell(_: Request) -> Response:
+            return JSONResponse(self.openapi())
+
+        self.add_route("/openapi.json", tell, include_in_schema=False)
+        super().setup()
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description,
+                routes=[route.documented() for route in self.routes if isinstance(route, JudgedRoute)],
+            )
+        return self.openapi_schema
+
+
 def create_api(engine: Engine, options: Options | None = None, lifespan: Lifespan | None = None) -> FastAPI:
     """Make the app. `engine` must be open while requests are served; `lifespan` may see to that.
 
     Set `app.state.closing` (an `asyncio.Event`) before the server ends: event streams end then.
     """
     options = options or Options()
-    app = FastAPI(
+    app = API(
         title="Rowel",
         version=version("rowel"),
         description="Runs AI workflows durably.",

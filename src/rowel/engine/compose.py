@@ -40,8 +40,6 @@ from rowel.nodes.clients.sandbox import PooledSandbox
 from rowel.nodes.context import Services
 from rowel.nodes.registry import Registry, load_registry
 from rowel.store.database import Database
-from rowel.store.dialect import Postgres
-from rowel.store.faults import faulty_dialect
 from rowel.store.journal import Journal
 from rowel.store.transitions import Transitions
 
@@ -136,6 +134,8 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
 def _store(url: str, root: str, faults: Sequence[Fault]) -> tuple[Database, FileStore]:
     if not faults:
         return Database(url), FileStore(root)
+    from rowel.store.faults import faulty_dialect
+
     reach = Faults(faults).reach
     return Database(url, faulty_dialect(url, reach)), FileStore(root, lambda path: FaultyFile(path, reach))
 
@@ -159,10 +159,12 @@ def _dispatch(
             grace_s=upkeep.grace,
         )
         return local, None
+    from rowel.engine.cluster.build import build_cluster
+    from rowel.store.postgres import Postgres
+
     dialect = database.dialect
     if not isinstance(dialect, Postgres):
         raise Invalid("Several processes share a Postgres, never a SQLite file: set ROWEL_DATABASE_URL.")
-    from rowel.engine.cluster.build import build_cluster
 
     crew = None if role is Role.ACCEPTS else (capacity.interactive, capacity.batch)
     return build_cluster(

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from rowel.core.faults import Harm, Point, Reach
-from rowel.store.dialect import Connection, Dialect, Postgres, Result, SQLite, dialect_of
+from rowel.store.dialect import Connection, Dialect, Result, SQLite, dialect_of
 from rowel.store.news import Job
+from rowel.store.postgres import Postgres
 from rowel.store.statements import Step
 
 #: Raises what the driver would, where a point is to report an error.

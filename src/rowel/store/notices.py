@@ -10,7 +10,7 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
-from rowel.store.dialect import Postgres
+from rowel.store.postgres import Postgres
 from rowel.store.news import CHANNEL, EVERYTHING, News, read_news
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from rowel.engine.cluster.queue import JobQueue
 from rowel.engine.takeovers import Takeovers
 from rowel.engine.wakeups import Wakeups
 from rowel.store.database import Database
-from rowel.store.dialect import Postgres
+from rowel.store.postgres import Postgres
 
 
 def build_cluster(  # noqa: PLR0913  # plain values and shared parts

@@ -11,7 +11,7 @@ from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from rowel.store.dialect import Postgres
+from rowel.store.postgres import Postgres
 from rowel.store.news import Job
 
 log = logging.getLogger(__name__)
