@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from rowel.api.http import create_api
+import rowel.api.http
+from rowel.api.body import JudgedRoute
+from rowel.api.http import RESOURCES, create_api
 from rowel.app import create_app, create_options, find_templates
 from rowel.engine.engine import Engine
 from rowel.settings import Settings
@@ -24,6 +27,12 @@ from tests.support.server import Server
 from tests.support.serving import say, serving
 from tests.support.source import ROOT
 from tests.support.workflows import ASKS, HALVES
+
+#: Modules that cost tens of milliseconds or megabytes.
+LATER = {
+    "alembic", "httpx", "obstore", "polars", "procrastinate", "psycopg", "pydantic_ai", "pydantic_monty", "pygments",
+    "sandlock",
+}  # fmt: skip
 
 HEAD = b"Host: localhost\r\n"
 
@@ -172,15 +181,55 @@ def test_a_second_server_on_the_same_directory_or_port_says_why_it_does_not_begi
     assert "Traceback" not in told
 
 
-def test_starting_loads_nothing_that_is_needed_later() -> None:
-    program = "import rowel.app, sys; print(*sys.modules)"
+def test_a_server_that_is_ready_has_loaded_nothing_that_is_needed_later(sqlite_url: str) -> None:
+    program = """
+import asyncio, sys
+from rowel.app import create_app
+from rowel.settings import Settings
+
+async def begin():
+    app = create_app(Settings.from_environment({"ROWEL_DATA": sys.argv[1]}))
+    async with app.router.lifespan_context(app):
+        print(*sys.modules)
+
+asyncio.run(begin())
+"""
+    data = Path(sqlite_url.removeprefix("sqlite:///")).parent
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(data)],
+        cwd=ROOT / "src",
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
-    assert not {"polars", "pydantic_ai", "sandlock", "pydantic_monty", "obstore", "alembic"} & set(
-        done.stdout.split()
-    )
+    assert LATER & set(done.stdout.split()) == set()
+
+
+def test_to_serve_no_model_of_an_answer_is_made() -> None:
+    routes = [route for resource in RESOURCES for route in resource.router.routes]
+
+    assert all(isinstance(route, JudgedRoute) for route in routes)
+    assert [route.path for route in routes if route.response_field or route.response_fields] == []
+    assert any(route.documented().response_field for route in routes)
+
+
+async def test_the_documentation_is_made_beside_the_event_loop(
+    app: FastAPI, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers = []
+
+    def make(**_: object) -> dict[str, str]:
+        makers.append(threading.current_thread())
+        return {"openapi": "3.1.0"}
+
+    monkeypatch.setattr(rowel.api.http, "get_openapi", make)
+
+    for _ in range(2):
+        answered = await say(port, b"GET /openapi.json HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert answered.endswith(b'{"openapi":"3.1.0"}')
+    assert len(makers) == 1
+    assert makers[0] is not threading.main_thread()
 
 
 async def test_an_app_for_other_servers_opens_and_closes_its_engine(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ def serve(
     data: Annotated[Path | None, typer.Option(help="ROWEL_DATA, else ./rowel-data.")] = None,
 ) -> None:
     """Serve the API until Ctrl-C or SIGTERM. Running tasks get 25 seconds to end; runs go on at the next start."""
+    _hurry()
     from rowel.app import serve as serve_app
     from rowel.core.errors import Invalid
     from rowel.settings import Settings
@@ -41,6 +43,7 @@ def worker(
 
     Start as many as there is work for, on any machine that reaches the database and the files.
     """
+    _hurry()
     from rowel.app import work
     from rowel.core.errors import Invalid
     from rowel.settings import Settings
@@ -52,3 +55,8 @@ def worker(
     except Invalid as error:
         fail(error.message, Exit.USAGE)
     raise typer.Exit(work(settings))
+
+
+def _hurry() -> None:
+    """Collect no garbage while everything is loaded, for there is none. The app begins to collect once it is ready."""
+    gc.disable()
