@@ -13,10 +13,10 @@ from rowel.core.records import Run, RunID
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.engine.cluster.queue import JobQueue
 from rowel.store import queue
-from rowel.store.postgres import Postgres
 from rowel.store.journal import BATCH_QUEUE, INTERACTIVE_QUEUE, Changes, Journal
 from rowel.store.news import EVERYTHING, LONGEST_PAYLOAD, Job, News, read_news, write_news
 from rowel.store.notices import notices
+from rowel.store.postgres import Postgres
 from rowel.store.transitions import Transitions
 from tests.support.ledger import Ledger, decision, facts, make_run, make_task, rest
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
-from rowel.store.postgres import Postgres
 from rowel.store.news import CHANNEL, EVERYTHING, News, read_news
+from rowel.store.postgres import Postgres
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from rowel.engine.takeovers import MakeBatchMover, Takeovers
 from rowel.engine.wakeups import Wakeups
 from rowel.store import events, queue
 from rowel.store.database import Database
-from rowel.store.postgres import Postgres
 from rowel.store.journal import BATCH_QUEUE, INTERACTIVE_QUEUE
 from rowel.store.news import News
 from rowel.store.notices import notices
+from rowel.store.postgres import Postgres
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from rowel.store.postgres import Postgres
 from rowel.store.news import Job
+from rowel.store.postgres import Postgres
 
 log = logging.getLogger(__name__)
 
