@@ -252,7 +252,7 @@ def check_form(pause: Pause, inputs: Mapping[str, Any]) -> None:
 
 def check_outputs(outputs: Fields) -> None:
     """Raise `InvalidForm` where a node could not give this."""
-    outcome = checked(outputs)
+    outcome = checked(outputs, "")
     if isinstance(outcome, Failure):
         raise InvalidForm(f"inputs: {outcome.message}")
 

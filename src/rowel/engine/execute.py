@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from rowel.core import jsontext
 from rowel.core.errors import Invalid, NodeFailed, RowelError
+from rowel.core.iterations import to_keep
 from rowel.core.outcomes import Done, Failure, Fields, Outcome
 from rowel.nodes.base import Node
 from rowel.nodes.context import Context
@@ -25,7 +26,7 @@ async def attempt(node: Node[Any], inputs: Fields, context: Context) -> Outcome:
     limit_s = None if node.bounds_its_own_time else context.timeout_s
     try:
         async with asyncio.timeout(limit_s) as limit:
-            return checked(await node.run(inputs, context))
+            return checked(await node.run(inputs, context), context.path)
     except TimeoutError as error:
         if limit.expired():
             return Failure(f"took longer than {context.timeout_s:g} s", retryable=True)
@@ -34,24 +35,24 @@ async def attempt(node: Node[Any], inputs: Fields, context: Context) -> Outcome:
         return failure_of(error)
 
 
-def run_pure(step: Coroutine[Any, Any, Outcome | Fields]) -> Outcome:
-    """Drive a step that never awaits to its end, here and now."""
+def run_pure(step: Coroutine[Any, Any, Outcome | Fields], path: str) -> Outcome:
+    """Drive a step of the task at this path, which never awaits, to its end, here and now."""
     try:
         step.send(None)
     except StopIteration as end:
-        return checked(cast("Outcome | Fields", end.value))
+        return checked(cast("Outcome | Fields", end.value), path)
     except Exception as error:
         return failure_of(error)
     step.close()
     return Failure("the node type says it is pure, yet it waits for something")
 
 
-def checked(result: Outcome | Fields) -> Outcome:
-    """A plain mapping is `Done`; outputs must be JSON of a bounded size."""
+def checked(result: Outcome | Fields, path: str) -> Outcome:
+    """A plain mapping is `Done`; outputs of the task at this path must be JSON of a bounded size."""
     outcome = Done(result) if isinstance(result, Mapping) else result
     if isinstance(outcome, Done):
         try:
-            size = _size(jsontext.dump(outcome.outputs))
+            size = _size(jsontext.dump(to_keep(outcome.outputs, path)))
         except (TypeError, ValueError, RecursionError, Invalid) as error:
             return Failure(f"its outputs are not JSON: {error}")
         if size > MAX_OUTPUT:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rowel.core.inputs import received
+from rowel.core.iterations import Iterations, whole
 from rowel.core.outcomes import Fields
 from rowel.core.planner import Planner, Settled
 from rowel.core.records import Task
@@ -34,6 +35,21 @@ class Frame:
     def path(self, node_id: str) -> str:
         return self.prefix + node_id
 
+    def whole(self, task: Task) -> Task:
+        """A task in here as it was before it was kept."""
+        if self.parent is None:
+            return task
+        inputs, outputs = (
+            fields and whole(fields, task.path, self._history) for fields in (task.inputs, task.outputs)
+        )
+        return task.evolve(inputs=inputs, outputs=outputs)
+
+    def _history(self, place: str) -> Iterations | None:
+        """What the iterations before the one at this place gave."""
+        given = (value for value in self.inputs.values() if isinstance(value, Iterations))
+        found = next((history for history in given if history.place == place), None)
+        return found if found is not None or self.parent is None else self.parent._history(place)
+
     @property
     def parent_path(self) -> str | None:
         """The path of the task whose body this is."""
@@ -53,12 +69,15 @@ class Frame:
         known: Mapping[str, Settled] | None = None,
     ) -> Frame:
         """A frame for one iteration of a container's body."""
-        program = self.program.inner[container]
+        program, prefix = self.program.inner[container], f"{self.path(container)}.{iteration}."
+        for value in inputs.values():
+            if isinstance(value, Iterations) and not value.place:
+                value.place = prefix.removesuffix(".")
         return Frame(
             program=program,
             planner=Planner(program.graph, known),
             inputs=inputs,
-            prefix=f"{self.path(container)}.{iteration}.",
+            prefix=prefix,
             parent=self,
             container=container,
         )

@@ -9,6 +9,7 @@ from collections import deque
 from datetime import datetime
 from typing import NamedTuple
 
+from rowel.core.iterations import to_keep, without
 from rowel.core.outcomes import Done, Expand, Failure, Fields, Outcome, Pause, Skip, StartChild, Usage
 from rowel.core.planner import Decisions, State
 from rowel.core.records import Pause as PauseRecord
@@ -159,7 +160,7 @@ class Progress:
             start_time=self.now(),
         )
         if is_pure:
-            self.settle(place, run_pure(node.run(place.task.inputs or {}, self.context(place))))
+            self.settle(place, run_pure(node.run(place.task.inputs or {}, self.context(place)), place.path))
         else:
             self._note(place.task)
             self.starting.append(place)
@@ -254,7 +255,7 @@ class Progress:
             node_id=node_id,
             message=pause.message,
             pause_time=self.now(),
-            input_data=place.task.inputs or {},
+            input_data=to_keep(place.task.inputs or {}, place.path),
             form=pause.form,
             assignees=pause.assignees,
             holds_all=pause.holds_all,
@@ -317,16 +318,20 @@ class Progress:
             self.context(place),
             place.task.inputs or {},
         )
-        again = run_pure(node.after(inputs, results, context) if results else node.run(inputs, context))
+        step = node.after(inputs, results, context) if results else node.run(inputs, context)
+        again = run_pure(step, place.path)
         return again.inputs if isinstance(again, Expand) else {}
 
     def finish_iteration(self, place: Place, outputs: Fields, output_id: str | None = None) -> None:
         """One iteration of a body (or a child run, with its own output node) has ended: the container goes on."""
         results = place.frame.results.setdefault(place.node_id, [])
+        if results:
+            # Each iteration's history is that of all before it: only the last one has to hold it.
+            results[-1] = without(results[-1], "")
         results.append(outputs)
         node, context = place.frame.program.nodes[place.node_id], self.context(place)
         context.body_output_id = output_id or context.body_output_id
-        self.settle(place, run_pure(node.after(place.task.inputs or {}, results, context)))
+        self.settle(place, run_pure(node.after(place.task.inputs or {}, results, context), place.path))
 
     def _decline(self, place: Place, refusal: str) -> None:
         self._end(place, TaskStatus.CANCELED, error=refusal)
@@ -346,6 +351,7 @@ class Progress:
             self._take_child(self.waiting[answer.path], answer.child, answer)
 
     def _take_decision(self, place: Place, task: Task) -> None:
+        task = place.frame.whole(task)
         place.frame.tasks[place.node_id] = task
         self.latest = max(self.latest, task.end_time or self.latest)
         self._wake(place.frame)
@@ -394,7 +400,7 @@ class Progress:
 
     def _note(self, task: Task) -> None:
         """Keep a task's new state for the next group."""
-        self._tasks[task.path] = task
+        self._tasks[task.path] = task if task.parent_path is None else _to_keep(task)
         self._facts.append(facts.of_task(task))
 
     def _set_status(self, place: Place, status: TaskStatus) -> None:
@@ -417,6 +423,13 @@ class Progress:
         place.frame.tasks[place.node_id] = task
         self._note(task)
         self._facts += facts.of_logs(task)
+
+
+def _to_keep(task: Task) -> Task:
+    inputs, outputs = (fields and to_keep(fields, task.path) for fields in (task.inputs, task.outputs))
+    if inputs is task.inputs and outputs is task.outputs:
+        return task
+    return task.evolve(inputs=inputs, outputs=outputs)
 
 
 def approved_routes(handles: frozenset[str]) -> frozenset[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from rowel.core.iterations import has_reference, without
 from rowel.core.outcomes import Fields
 from rowel.core.planner import Planner, Settled, State
 from rowel.core.records import Pause, Run, Task
@@ -63,7 +64,11 @@ class Restoration:
         iterations = self._iterations(frame, node_id)
         last = len(iterations) - 1
         results: list[Fields] = [
-            {task.node_id: task.outputs or {} for task in level.values() if _is_done(task)}
+            {
+                task.node_id: without(task.outputs or {}, task.path)
+                for task in level.values()
+                if _is_done(task)
+            }
             for level in iterations
         ]
         frame.results[node_id] = results[:last]
@@ -75,9 +80,11 @@ class Restoration:
         progress.look_up_from(inner)
 
     def _inputs_of_body(self, progress: Progress, place: Place, level: Mapping[str, Task]) -> Fields:
-        """What the body's input node was given; where it is not in the store yet, the container says it again."""
+        """What the body's input node was given; where it is not in the store (whole), the container says it again."""
         task = level.get(place.frame.program.inner[place.node_id].input_id)
-        return progress.inputs_of_body(place) if task is None else task.inputs or {}
+        if task is None or has_reference(task.inputs or {}, task.path):
+            return progress.inputs_of_body(place)
+        return task.inputs or {}
 
     def _has_body(self, frame: Frame, node_id: str) -> bool:
         return f"{frame.path(node_id)}.0." in self._levels
@@ -113,8 +120,10 @@ def _by_level(tasks: Sequence[Task]) -> dict[str, Level]:
 
 
 def _fill(frame: Frame, level: Mapping[str, Task]) -> None:
-    frame.tasks.update(level)
-    frame.outputs.update({node_id: task.outputs or {} for node_id, task in level.items() if _is_done(task)})
+    for node_id, kept in level.items():
+        frame.tasks[node_id] = task = frame.whole(kept)
+        if _is_done(task):
+            frame.outputs[node_id] = task.outputs or {}
 
 
 def _is_done(task: Task) -> bool:

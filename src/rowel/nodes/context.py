@@ -147,6 +147,11 @@ class Context:
     logs: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
 
+    @property
+    def path(self) -> str:
+        """Where the task stands in its run."""
+        return self.task_id.removeprefix(f"{self.run_id}.")
+
     def log(self, message: str) -> None:
         """Keep one line for the person who looks at this task."""
         self.logs.append(message)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rowel.core.definition import NodeSpec
 from rowel.core.errors import Problem
+from rowel.core.iterations import Iterations
 from rowel.core.outcomes import Done, Expand, Fields, Skip
 from rowel.nodes.base import Config, Node
 from rowel.nodes.context import Context
@@ -51,7 +52,7 @@ class ForLoopNode(Node[ForLoopConfig]):
         yield from find_empty_paths(spec, "output_map", config.output_map)
 
     async def run(self, inputs: Fields, context: Context) -> Expand:
-        return Expand({**self._first(inputs), HISTORY: {}})
+        return Expand({**self._first(inputs), HISTORY: Iterations({}, 0)})
 
     async def after(
         self, inputs: Fields, results: Sequence[Fields], context: Context
@@ -66,16 +67,15 @@ class ForLoopNode(Node[ForLoopConfig]):
     def _next(self, inputs: Fields, results: Sequence[Fields], context: Context) -> dict[str, Any]:
         """The next iteration's inputs, from what the last one was given where that is at hand: the history of many
         iterations is not put together anew each time."""
-        fields, history, new = dict(self._first(inputs)), {}, results
+        fields, history, new = dict(self._first(inputs)), Iterations({}, 0), results
         last_given = results[-1].get(context.body_input_id or "")
-        if last_given is not None and isinstance(last_given.get(HISTORY), Mapping):
+        if last_given is not None and isinstance(last_given.get(HISTORY), Iterations):
             fields, new = dict(last_given), results[-1:]
-            history = {node_id: list(outputs) for node_id, outputs in last_given[HISTORY].items()}
-        for result in new:
-            for node_id, outputs in result.items():
-                history.setdefault(node_id, []).append(without_history(outputs))
-            fields.update(without_history(result.get(context.body_output_id or "") or {}))
-        return {**fields, HISTORY: history}
+            history = last_given[HISTORY]
+        told = [without_history(result) for result in new]
+        for result in told:
+            fields.update(result.get(context.body_output_id or "") or {})
+        return {**fields, HISTORY: history.and_then(told)}
 
     def _end(self, last: Fields, context: Context) -> Done | Skip:
         outputs = last.get(context.body_output_id or "")

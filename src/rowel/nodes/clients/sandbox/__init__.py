@@ -22,6 +22,7 @@ from rowel.nodes.clients.sandbox.guest import body
 from rowel.nodes.clients.sandbox.monty import Monty, Unsupported
 from rowel.nodes.clients.sandbox.printed import Printed
 from rowel.nodes.clients.sandbox.process import NotConfined
+from rowel.nodes.clients.sandbox.reach import within_reach
 
 __all__ = ["PooledSandbox", "syntax_problem"]
 
@@ -94,7 +95,7 @@ class PooledSandbox:
         printed = Printed()
         with self._at_work():
             try:
-                return await self._run(code, input_model, timeout_s, printed)
+                return await self._run(code, within_reach(code, input_model), timeout_s, printed)
             except TimeoutError:
                 raise failures.took_too_long(timeout_s) from None
             except NotConfined as error:
