@@ -22,10 +22,13 @@ async def test_a_wait_that_is_over_at_once_answers_with_the_run_all_the_same(api
     workflow = await api.create(HALVES)
 
     answers = await asyncio.gather(
-        *[api.post(f"/wf/{workflow}/run/?timeout={timeout}", BODY, status=202) for _ in range(20)]
+        *[api.ask("POST", f"/wf/{workflow}/run/?timeout={timeout}", json=BODY) for _ in range(20)]
     )
 
-    for answer in answers:
+    # Some may end as fast as that.
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert timeout != "1e-9" or {answer.status_code for answer in answers} == {202}
+    for answer in [answer.json() for answer in answers if answer.status_code == 202]:
         assert answer["code"] == "running"
         assert answer["run"]["status"] in answer["detail"]
         assert (await api.wait_for(answer["run"]["id"]))["status"] == "COMPLETED"

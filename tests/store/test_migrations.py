@@ -167,6 +167,15 @@ async def test_whoever_holds_the_file_for_too_long_is_told_of(
     await database.close()
 
 
+async def test_whoever_comes_anew_reads_though_another_process_holds_the_file(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await database.read(lambda connection: connection.execute(text("SELECT 1")).scalar()) == 1
+        other.execute("ROLLBACK")
+    await database.close()
+
+
 async def test_a_server_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
     with pytest.raises(Unavailable):

@@ -17,6 +17,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -216,6 +217,12 @@ def _text(call: Call, given: Any) -> str:
     return given if isinstance(given, str) else json.dumps(given)
 
 
+def _body(reply: Reply) -> bytes:
+    if reply.status == 204:
+        return b""
+    return reply.body if reply.body is not None else json.dumps(reply.json).encode()
+
+
 def _handler_for(providers: Providers) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -226,12 +233,18 @@ def _handler_for(providers: Providers) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: Any) -> None:
             """Stay silent."""
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):
+                super().handle()
+
         def answer(self) -> None:
-            reply = providers.reply_to(self._call())
+            call = self._call()
+            if call is not None:
+                self._send(providers.reply_to(call))
+
+        def _send(self, reply: Reply) -> None:
             time.sleep(reply.delay_s)
-            body = reply.body if reply.body is not None else json.dumps(reply.json).encode()
-            if reply.status == 204:
-                body = b""
+            body = _body(reply)
             if reply.cut and not reply.body:
                 self.close_connection = True
                 return
@@ -245,12 +258,17 @@ def _handler_for(providers: Providers) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
             self.close_connection = self.close_connection or reply.cut
 
-        def _call(self) -> Call:
+        def _call(self) -> Call | None:
+            """The request; None where who asked died over it, as killed servers do."""
             parts = urlsplit(self.path)
             length = int(self.headers.get("content-length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             query = parse_qs(parts.query, keep_blank_values=True)
-            return Call(self.command, parts.path, query, headers, self.rfile.read(length))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                self.close_connection = True
+                return None
+            return Call(self.command, parts.path, query, headers, body)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
 

@@ -130,8 +130,9 @@ class SQLite:
         return SQLiteConnection(connection)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        # Decides about new files only: pages that retention frees can be given back, a few at a time.
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            # New files only, since it writes: pages that retention frees can be given back, a few at a time.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA cache_size=-16000")
