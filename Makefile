@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test check lint format demo torture mutants lock clean
+.PHONY: help setup system-packages test check lint format demo torture mutants bench lock clean
 
 BIN := .venv/bin
 UV ?= $(BIN)/uv
@@ -37,10 +37,15 @@ torture: setup system-packages ## Kill it a thousand times (TORTURE="kills=200 r
 mutants: setup system-packages ## Break each promise in a copy of the source, and see its test turn red
 	@$(BIN)/python scripts/mutants.py $(MUTANTS)
 
+bench: setup system-packages ## Measure it beside its peers, into bench/RESULTS.md (QUICK=1: 3 minutes; ONLY=chain,http)
+	@PYTHONPATH=src:. $(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 lock: ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) $(UPGRADE) --group build -c requirements/dev.txt -o requirements/build.txt
+	for peer in langgraph dbos procrastinate endpoint pyspur; do \
+	  $(COMPILE) $(UPGRADE) bench/peers/$$peer.in -o bench/peers/$$peer.txt || exit 1; done
 
 clean: ## Remove what was built and what tools remember
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis

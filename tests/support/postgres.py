@@ -19,11 +19,12 @@ from psycopg import sql
 
 REMEDY = "Install Debian's package: apt-get install postgresql"
 
-#: Speed over safety: what this server holds is worth nothing after the session.
 _OPTIONS = (
-    "-c fsync=off -c full_page_writes=off -c autovacuum=off -c max_connections=200"
+    " -c max_connections=200"
     " -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c log_timezone=UTC -c timezone=UTC"
 )
+#: Speed over safety: what this server holds is worth nothing after the session.
+_HASTE = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 
 # The server lives while this shell's standard input is open. A pytest that ends, or is killed, closes it. The shell
 # is no child of pytest's, so that who kills pytest and all its children leaves the server its keeper.
@@ -105,34 +106,35 @@ class Postgres:
 
 
 @contextmanager
-def server(binaries: Path) -> Iterator[Postgres]:
-    """Run a server for the length of the block. Raises RuntimeError with its log where it won't start."""
-    keeper, postgres = start(binaries)
+def server(binaries: Path, *, is_durable: bool = False) -> Iterator[Postgres]:
+    """Run a server for the length of the block, with fsync where it `is_durable`. Raises RuntimeError with its log
+    where it won't start."""
+    keeper, postgres = start(binaries, is_durable=is_durable)
     try:
         yield postgres
     finally:
         _end(keeper)
 
 
-def start(binaries: Path) -> tuple[subprocess.Popen[bytes], Postgres]:
+def start(binaries: Path, *, is_durable: bool = False) -> tuple[subprocess.Popen[bytes], Postgres]:
     """Start a server and return its keeper, whose closed standard input ends it, and the server."""
     # A port found free may be taken before the server binds it.
     for attempt in range(3):
         try:
-            return _start(binaries, _free_port())
+            return _start(binaries, _free_port(), "" if is_durable else _HASTE)
         except RuntimeError:
             if attempt == 2:
                 raise
     raise AssertionError("unreachable")
 
 
-def _start(binaries: Path, port: int) -> tuple[subprocess.Popen[bytes], Postgres]:
+def _start(binaries: Path, port: int, haste: str) -> tuple[subprocess.Popen[bytes], Postgres]:
     user = _server_user()
     home = _home(user)
     password = secrets.token_urlsafe(16)
     (home / "password").write_text(password)
     keeper = subprocess.Popen(
-        ["/bin/sh", "-c", _DETACHED, "sh", _KEEPER, "keeper", f"{_OPTIONS} -c port={port}", str(home)],
+        ["/bin/sh", "-c", _DETACHED, "sh", _KEEPER, "keeper", f"{haste}{_OPTIONS} -c port={port}", str(home)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "rowel"
 
 #: Directories that tools fill; nothing in them is ours.
 _NOT_OURS = {
-    ".git", ".venv", "node_modules", "dist", "build", "__pycache__",
+    ".git", ".venv", ".bench", "node_modules", "dist", "build", "__pycache__",
     ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", ".schemathesis",
 }  # fmt: skip
 

@@ -1,0 +1,146 @@
+"""What a case measures with: turns, places to work in, a Postgres, the peers."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import machine, peers
+from bench.processes import Driver, Process, environment
+from bench.readings import Conditions, NotDone, Reading, Series, is_calm
+
+#: How often a turn waits for the machine to become quiet, over the whole case.
+PATIENT_LOOKS = 10
+
+
+@dataclass
+class Side:
+    """One who does the work: `work()` does it once and says how much a second. Raises `NotDone`."""
+
+    name: str
+    unit: str
+    work: Callable[[], float]
+    #: Stopped while others have their turn.
+    processes: list[Process] = field(default_factory=list)
+    #: Called once after the last turn, when the processes were killed: looks whether the work is in the database.
+    prove: Callable[[], None] | None = None
+
+
+class Lab:
+    """One run of the bench."""
+
+    def __init__(self, *, is_quick: bool, stack: ExitStack) -> None:
+        self.is_quick = is_quick
+        self._stack = stack
+        self._postgres: Any = None
+        self._fastest = float("inf")
+        peers.CACHE.mkdir(exist_ok=True)
+
+    @property
+    def turns(self) -> int:
+        """How often each side has its turn."""
+        return 2 if self.is_quick else 5
+
+    @property
+    def seconds(self) -> float:
+        """How long a turn lasts where the work has no end of its own."""
+        return 1.0 if self.is_quick else 2.5
+
+    def pick(self, quick: int, full: int) -> int:
+        return quick if self.is_quick else full
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """An empty folder on the disk that the repository is on."""
+        path = Path(tempfile.mkdtemp(prefix="work-", dir=peers.CACHE))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def driver(
+        self, peer: str | None, script: str, *arguments: str, folder: Path, **variables: str
+    ) -> Driver:
+        """A driver in a peer's environment, or (None) in ours. Raises `NotInstalled`."""
+        if peer is None:
+            path = f"{peers.ROOT / 'src'}:{peers.ROOT / 'bench' / 'offered'}"
+            variables = {"PYTHONPATH": path, **variables}
+        python = Path(sys.executable) if peer is None else peers.python(peer)
+        return Driver(python, script, *arguments, variables=environment(**variables), folder=folder)
+
+    def postgres(self) -> Any:
+        """A Postgres server with fsync, for the whole run. Raises `NotDone` where there are no programs for one."""
+        if self._postgres is None:
+            from tests.support import postgres
+
+            binaries = postgres.programs()
+            if binaries is None:
+                raise NotDone(postgres.REMEDY)
+            self._postgres = self._stack.enter_context(postgres.server(binaries, is_durable=True))
+        return self._postgres
+
+    def take_turns(self, sides: list[Side], *, turns: int | None = None) -> dict[str, Series]:
+        """Let each side work in turn, A B A B; nobody else works meanwhile. A side that fails has its trouble told."""
+        taken: dict[str, list[Reading]] = {side.name: [] for side in sides}
+        troubles: dict[str, str] = {}
+        for side in sides:
+            _each(side, Process.sleep)
+        for _ in range(turns or self.turns):
+            for side in sides:
+                if side.name not in troubles:
+                    self._take(side, taken[side.name], troubles)
+        for side in sides:
+            if side.name not in troubles:
+                _prove(side, troubles)
+        return {
+            side.name: Series(side.name, side.unit, tuple(taken[side.name]), troubles.get(side.name, ""))
+            for side in sides
+        }
+
+    def _take(self, side: Side, taken: list[Reading], troubles: dict[str, str]) -> None:
+        before = self.conditions()
+        _each(side, Process.wake)
+        try:
+            taken.append(Reading(side.work(), before))
+        except NotDone as error:
+            troubles[side.name] = f"the work was not done: {error}"
+        finally:
+            _each(side, Process.sleep)
+
+    def conditions(self) -> Conditions:
+        """The machine as it is now; a while is waited for it to become quiet."""
+        for look in range(PATIENT_LOOKS):
+            now = machine.conditions()
+            self._fastest = min(self._fastest, now.loop_s)
+            if is_calm(now, self._fastest) or look >= self.pick(1, PATIENT_LOOKS - 1):
+                break
+        return now
+
+
+def _prove(side: Side, troubles: dict[str, str]) -> None:
+    """Kill what worked and look for the work. What was only in memory is not there."""
+    if side.prove is None:
+        return
+    _each(side, Process.kill)
+    try:
+        side.prove()
+    except NotDone as error:
+        troubles[side.name] = f"the work was not done: {error}"
+
+
+def _each(side: Side, do: Callable[[Process], None]) -> None:
+    for process in side.processes:
+        do(process)
+
+
+def rate(said: Mapping[str, Any]) -> float:
+    """What a driver did a second. Raises `NotDone` where something came out wrong."""
+    if said["wrong"]:
+        raise NotDone(f"{said['wrong']} of {said['wrong'] + said['done']} results were wrong")
+    return float(said["done"]) / float(said["seconds"])
