@@ -54,6 +54,12 @@ async def request_of(api: Api, name: str, workflow: str, run_id: str) -> tuple[s
         batch = await api.post(f"/wf/{workflow}/start_batch_run/", {"dataset_id": dataset["id"]})
         await api.wait_for(batch["id"])
         return f"/run/{batch['id']}/batch/redrive/", {"rows": "failed"}
+    if name == "decide":
+        dataset = await api.upload("rows.csv", b"amount\n1\n2\n3\n")
+        asks = await api.create(ASKS)
+        batch = await api.post(f"/wf/{asks}/start_batch_run/", {"dataset_id": dataset["id"]})
+        await api.wait_for(batch["id"], "PAUSED")
+        return f"/run/{batch['id']}/batch/decide/", {**ACTION, "node_id": "ask", "except_rows": [1]}
     if name == "start_batch_run":
         dataset = await api.upload("rows.csv", b"n\n1\n2\n")
         return f"/wf/{workflow}/start_batch_run/", {"dataset_id": dataset["id"]}
@@ -70,6 +76,7 @@ async def count_all(api: Api) -> int:
 
 NAMES = [
     "run", "runv2", "start_run", "run_partial", "start_batch_run", "process_pause_action", "rerun", "redrive",
+    "decide",
 ]  # fmt: skip
 
 
@@ -89,7 +96,7 @@ async def test_the_same_request_gets_the_same_bytes_and_is_done_once(
         assert (answer.status_code, answer.content) == (200, first.content)
         assert answer.headers["idempotent-replayed"] == "true"
         assert answer.headers["content-type"] == first.headers["content-type"]
-    assert await count_all(api) - before == (0 if name == "process_pause_action" else 1)
+    assert await count_all(api) - before == (0 if name in ("process_pause_action", "decide") else 1)
     other = await keyed(api, path, {**body, "extra": 1})
     assert (other.status_code, other.json()["code"]) == (409, "key_reused")
 
@@ -142,6 +149,21 @@ async def test_a_decision_says_again_what_was_decided_though_the_run_went_on(api
     assert (again["status"], again["message"]) == ("RUNNING", "Node 'ask' was approved by ann: Fine.")
     unkeyed = await api.post(path, ACTION, 409)
     assert unkeyed["code"] == "not_paused"
+
+
+async def test_a_decision_about_rows_says_again_what_was_decided_though_they_went_on(
+    api: Api, halves: str, asks: str
+) -> None:
+    path, body = await request_of(api, "decide", halves, asks)
+    bad = await keyed(api, path, {**body, "inputs": {"ok": "yes"}})
+    first = await keyed(api, path, body)
+
+    again = await keyed(api, path, body)
+
+    assert bad.status_code == 422
+    assert first.json() == {"decided": 2, "refused": 0, "refusals": []}
+    assert (again.content, is_replay(again)) == (first.content, True)
+    assert (await api.post(path, body))["decided"] == 0
 
 
 async def test_a_wait_that_was_over_too_soon_is_answered_once_the_run_rests(api: Api) -> None:
@@ -307,6 +329,8 @@ async def test_the_header_is_documented_on_the_routes_that_take_it(api: Api) -> 
         "start_batch_run",
         "process_pause_action",
         "rerun",
+        "redrive_batch",
+        "decide_rows",
     } <= documented
     for methods in paths.values():
         for operation in methods.values():

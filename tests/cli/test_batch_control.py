@@ -143,12 +143,13 @@ def test_rows_to_run_again_are_named_in_one_way(rowel: Commands, halves: str, ro
 
 
 def test_rows_that_wait_are_decided_together(rowel: Commands, asking: str) -> None:
-    some = rowel("approve", asking, "--node-id", "ask", "--rows", "0-2", "--except", "1", "-i", "ok=true")
+    words = ("--node-id", "ask", "--rows", "0-2", "--except", "1", "-i", "ok=true", "--idempotency-key", "k")
+    some, same = (rowel("approve", asking, *words) for _ in range(2))
     again = rowel("approve", asking, "--node-id", "ask", "--rows", "0,3", "-i", "ok=true")
     none = rowel("approve", asking, "--node-id", "ask", "--rows", "0")
     others = rowel("decline", asking, "--node-id", "ask", "--rows", "all", "--json")
 
-    assert (some.code, some.out) == (0, "2 rows were decided.\n")
+    assert (some.code, some.out) == (same.code, same.out) == (0, "2 rows were decided.\n")
     assert again.code == 0
     assert "1 rows were decided, 1 were not:" in again.out
     assert "Row 0 is" in again.out

@@ -11,7 +11,7 @@ import pytest
 from rowel import AsyncClient, Client, Rowel
 from rowel.client import Conflict, InvalidRequest, Status
 from rowel.core.errors import Conflict as EngineConflict
-from rowel.core.errors import Invalid, InvalidForm
+from rowel.core.errors import Invalid, InvalidForm, KeyReused
 from tests.support.server import Server
 from tests.support.workflows import ASKS, HALVES
 
@@ -76,12 +76,22 @@ def test_the_client_decides_about_many_rows(server: Server, asking: Path) -> Non
 
         with pytest.raises(InvalidRequest, match="ok"):
             client.batches.decide(batch.id, "ask", "APPROVE", user_id="ann", inputs={"ok": "yes"})
-        some = client.batches.decide(
-            batch.id, "ask", "APPROVE", user_id="ann", inputs={"ok": True}, rows=[0, 1]
+        some, same = (
+            client.batches.decide(
+                batch.id,
+                "ask",
+                "APPROVE",
+                user_id="ann",
+                inputs={"ok": True},
+                rows=[0, 1],
+                idempotency_key="k",
+            )
+            for _ in range(2)
         )
         more = client.batches.decide(batch.id, "ask", "DECLINE", user_id="ann", rows=[0, 2], except_rows=[1])
 
         assert (some.decided, some.refusals) == (2, ())
+        assert same == some
         assert (more.decided, more.refused) == (1, 1)
         (refused,) = more.refusals
         assert (refused.row_index, refused.code) == (0, "not_paused")
@@ -143,10 +153,18 @@ async def test_the_process_itself_decides_about_many_rows(rowel: Rowel, asking: 
     made = await rowel.batches.decide(
         batch.id, "ask", "APPROVE", user_id="ann", inputs={"ok": True}, except_rows=[1]
     )
-    again = await rowel.batches.decide(batch.id, "ask", "APPROVE", user_id="ann", rows=[0, 1])
+    again, same = [
+        await rowel.batches.decide(
+            batch.id, "ask", "APPROVE", user_id="ann", rows=[0, 1], inputs={"ok": True}, idempotency_key="k"
+        )
+        for _ in range(2)
+    ]
 
     assert made.decided == 2
     assert (again.decided, again.refused, again.refusals[0].row_index) == (1, 1, 0)
+    assert same == again
+    with pytest.raises(KeyReused):
+        await rowel.batches.decide(batch.id, "ask", "APPROVE", user_id="bob", idempotency_key="k")
 
 
 async def test_batches_in_the_process_have_the_clients_methods() -> None:

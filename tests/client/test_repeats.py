@@ -11,7 +11,9 @@ import pytest
 
 from rowel import AsyncClient, Client, Rowel
 from rowel.client import Conflict, ConnectionLost, InProgress, InvalidRequest, RunPaused, ServerBusy
+from rowel.client.batches import AsyncBatches, Batches
 from rowel.client.waiting import PROGRESS_EACH_S, pauses
+from rowel.embedded.batches import Batches as EmbeddedBatches
 from tests.support.server import Server
 from tests.support.workflows import ASKS, HALVES
 
@@ -46,7 +48,7 @@ def client_of(script: Script) -> Client:
 
 
 def done(body: Any = None) -> httpx.Response:
-    return httpx.Response(200, json=RUN if body is None else body)
+    return httpx.Response(200, json={**RUN, "decided": 1} if body is None else body)
 
 
 @pytest.fixture
@@ -64,6 +66,9 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "batch": lambda client: client.batch("w", "dataset", idempotency_key="k"),
     "rerun": lambda client: client.rerun("r", idempotency_key="k"),
     "decide": lambda client: client.decide("r", "APPROVE", user_id="ann", idempotency_key="k"),
+    "decide rows": lambda client: client.batches.decide(
+        "r", "ask", "APPROVE", user_id="ann", idempotency_key="k"
+    ),
     "live decide": lambda client: client.attach("r").decide("APPROVE", user_id="ann", idempotency_key="k"),
 }
 
@@ -162,8 +167,13 @@ async def test_a_batch_over_a_file_takes_no_key(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient, Rowel])
 def test_all_that_start_or_decide_take_a_key(kind: type) -> None:
-    for name in ("run", "start", "run_partial", "batch", "rerun", "decide"):
+    for name in ("run", "start", "run_partial", "batch", "rerun", "redrive", "decide"):
         assert "idempotency_key" in inspect.signature(getattr(kind, name)).parameters, name
+
+
+@pytest.mark.parametrize("kind", [Batches, AsyncBatches, EmbeddedBatches])
+def test_a_decision_about_rows_takes_a_key(kind: type) -> None:
+    assert "idempotency_key" in inspect.signature(kind.decide).parameters  # type: ignore[attr-defined]  # all have it
 
 
 # Against a real server

@@ -10,12 +10,13 @@ from rowel.core.errors import Conflict, Invalid, InvalidForm, NotFound, Unavaila
 from rowel.core.status import PauseAction, RunStatus
 from rowel.engine.rowdecisions import Wish
 from rowel.store.runs import Filter
-from tests.support.flows import flow, given, human, loop, output, router
+from tests.support.flows import child, flow, given, human, loop, output, router
 from tests.support.house import Fuse, rested, save, upload
 
 APPROVE, DECLINE, OVERRIDE = PauseAction.APPROVE, PauseAction.DECLINE, PauseAction.OVERRIDE
 FORM = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 ASKS = flow("start>ask ask>a", start=given(n="int"), ask=human(form=FORM))
+PART = flow("start>ask ask>a", ask=human(form=FORM))
 SOME_ASK = flow(
     "start>route route.three>ask ask>a start>b",
     start=given(n="int"),
@@ -161,6 +162,38 @@ async def test_pauses_inside_loops_are_decided_by_the_nodes_name_or_its_path(eng
 
     assert (first.decided, second.decided) == (3, 3)
     assert (await rested(engine, batch.run.id)).run.status is RunStatus.COMPLETED
+
+
+async def test_pauses_in_runs_that_rows_started_are_decided(engine, stage):
+    part = await save(engine, PART)
+    between = await save(engine, flow("start>sub", sub=child(part)))
+    batch = await waiting(engine, flow("start>deep", start=given(n="int"), deep=child(between)), rows=3)
+
+    verdict = await engine.decide_rows(batch.run.id, wish(rows=[0, 2]))
+    seen = await rested(engine, batch.run.id)
+
+    assert (verdict.decided, verdict.refused) == (2, [])
+    assert (seen.run.status, seen.batch.completed, seen.batch.paused) == (RunStatus.PAUSED, 2, 1)
+    with pytest.raises(InvalidForm):
+        await engine.decide_rows(batch.run.id, wish(inputs={}))
+    again = await engine.decide_rows(batch.run.id, wish(rows=[0, 1]))
+    assert (again.decided, [refused.row_index for refused in again.refused]) == (1, [0])
+    assert (await rested(engine, batch.run.id)).run.message == "3 of 3 rows completed."
+
+
+async def test_a_row_that_waits_inside_is_named_by_its_own_run(engine, stage, monkeypatch):
+    batch = await waiting(
+        engine, flow("start>sub", start=given(n="int"), sub=child(await save(engine, PART)))
+    )
+
+    async def refuse(*arguments):
+        raise Conflict("Somebody was faster.", "not_paused")
+
+    monkeypatch.setattr(engine._decisions, "answer", refuse)
+    verdict = await engine.decide_rows(batch.run.id, wish())
+
+    rows = await rows_of(engine, batch)
+    assert [refused.run_id for refused in verdict.refused] == [rows[n].run.id for n in range(8)]
 
 
 async def test_where_no_row_waits_nothing_can_be_decided(engine, stage):

@@ -58,6 +58,11 @@ def prepared(server: Server, name: str) -> tuple[str, Any]:
         body = {"initial_inputs": {"input_node": {"amount": 3}}}
         run = server.post(f"/wf/{server.create(ASKS)}/runv2/", body, status=202)["run"]
         return f"/wf/process_pause_action/{run['id']}/", ACTION
+    if name == "decide":
+        rows = server.upload("asking.csv", b"amount\n1\n2\n3\n")
+        batch = server.post(f"/wf/{server.create(ASKS)}/start_batch_run/", {"dataset_id": rows})
+        server.wait_for(batch["id"], "PAUSED")
+        return f"/run/{batch['id']}/batch/decide/", {**ACTION, "node_id": "ask"}
     if name == "start_batch_run":
         return f"/wf/{workflow}/start_batch_run/", {"dataset_id": server.upload("rows.csv", b"n\n1\n2\n")}
     if name == "rerun":
@@ -66,7 +71,9 @@ def prepared(server: Server, name: str) -> tuple[str, Any]:
 
 
 NAMES = ["run", "runv2", "start_run", "run_partial", "start_batch_run", "process_pause_action", "rerun"]
-CUTS = [*((name, LANDED) for name in NAMES), ("run", LOST), ("start_run", LOST)]
+#: A decision about rows is begun with the first commit; with the second some rows are decided.
+DECIDED = "commit.after:2:kill"
+CUTS = [*((name, LANDED) for name in NAMES), ("run", LOST), ("start_run", LOST), ("decide", DECIDED)]
 
 
 @pytest.mark.parametrize(("name", "moment"), CUTS)
@@ -88,8 +95,10 @@ def test_a_server_that_is_killed_before_it_answers_gives_the_answer_when_it_is_a
     assert answer.status_code == 200, answer.text
     assert ("idempotent-replayed" in answer.headers) is (moment == LANDED)
     assert (again.content, again.headers["idempotent-replayed"]) == (answer.content, "true")
-    assert server.count_runs() - before == (0 if name == "process_pause_action" else 1)
+    assert server.count_runs() - before == (0 if name in ("process_pause_action", "decide") else 1)
     told = answer.json()
+    if name == "decide":
+        assert told == {"decided": 3, "refused": 0, "refusals": []}
     if name in ("start_run", "start_batch_run", "rerun"):
         assert told["status"] == "PENDING"
         assert server.wait_for(told["id"])["status"] == "COMPLETED"

@@ -64,8 +64,12 @@ async def redrive_batch(run_id: str, body: RedriveRequest, engine: EngineOf, rep
     )
 
 
-@router.post("/run/{run_id}/batch/decide/", response_model=RowDecisionResponse, responses=refusals(409))
-async def decide_rows(run_id: str, body: RowDecisionRequest, engine: EngineOf) -> Response:
+@router.post(
+    "/run/{run_id}/batch/decide/",
+    response_model=RowDecisionResponse,
+    responses={**REPEATABLE, **refusals(409)},
+)
+async def decide_rows(run_id: str, body: RowDecisionRequest, engine: EngineOf, repeat: RepeatOf) -> Response:
     """Answer the pauses of many rows alike. Each row is decided by itself: what is refused stops no other."""
     wish = Wish(
         node_id=body.node_id,
@@ -76,4 +80,8 @@ async def decide_rows(run_id: str, body: RowDecisionRequest, engine: EngineOf) -
         rows=body.rows,
         except_rows=body.except_rows or (),
     )
-    return answer(verdict_response(await engine.decide_rows(run_id, wish)))
+    return await repeat.answer(
+        lambda once: engine.decide_rows(run_id, wish, once=once),
+        lambda verdict: answer(verdict_response(verdict)),
+        in_steps=True,
+    )

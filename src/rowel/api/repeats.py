@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header
 from fastapi.routing import APIRoute
@@ -17,7 +17,8 @@ from rowel.api.routes import EngineOf
 from rowel.core.records import Answer
 from rowel.engine.engine import Engine
 from rowel.engine.once import KEY, KEY_RULE, Once
-from rowel.engine.views import RunView
+
+T = TypeVar("T")
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -35,8 +36,8 @@ REPEATABLE: Responses = {
 }
 
 #: Does what the request asks for; with a key, its receipt is kept in the same commit.
-Command = Callable[[Once | None], Awaitable[RunView]]
-Render = Callable[[RunView], Response]
+Command = Callable[[Once | None], Awaitable[T]]
+Render = Callable[[T], Response]
 
 
 class Repeat:
@@ -47,14 +48,16 @@ class Repeat:
         self._engine = engine
         self._key = key
 
-    async def answer(self, command: Command, render: Render, *, asked: Any = None) -> Response:
+    async def answer(
+        self, command: Command[T], render: Render[T], *, asked: Any = None, in_steps: bool = False
+    ) -> Response:
         """Run the command, or answer as the first request with this key was. `asked` is what the request says
-        outside its path and its body."""
+        outside its path and its body; `in_steps`: the command takes many commits."""
         if self._key is None:
             return render(await command(None))
         place = [_template(self._request), *self._request.path_params.values()]
         said = [await self._request.json(), asked]
-        once = Once.of(place, self._key, said, lambda seen: _plain(render(seen)))
+        once = Once.of(place, self._key, said, lambda seen: _plain(render(seen)), in_steps=in_steps)
         reply = await self._engine.do_once(once, command)
         headers = {REPLAYED: "true"} if reply.is_replay else None
         return Response(reply.answer.text.encode(), reply.answer.status, headers, media_type=JSON)

@@ -182,12 +182,14 @@ def _decider(action: Action, summary: str) -> Callable[..., None]:
             "comments": comments,
         }
         if rows is not None or except_rows is not None:
-            if node_id is None or idempotency_key is not None:
-                fail("--rows and --except take --node-id, and no --idempotency-key", Exit.USAGE)
+            if node_id is None:
+                fail("--rows and --except take --node-id", Exit.USAGE)
             words["rows"] = None if rows in (None, "all") else read_rows(rows, "--rows")
             words["except_rows"] = None if except_rows is None else read_rows(except_rows, "--except")
             with connected(url, api_key) as client:
-                made = client.batches.decide(run_id, node_id, action, **words)
+                made = client.batches.decide(
+                    run_id, node_id, action, **words, idempotency_key=idempotency_key
+                )
             _show_decisions(made, as_json=as_json)
             return
         with connected(url, api_key) as client:

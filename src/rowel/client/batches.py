@@ -63,6 +63,7 @@ class Batches:
         comments: str | None = None,
         rows: Sequence[int] | None = None,
         except_rows: Sequence[int] | None = None,
+        idempotency_key: str | None = None,
     ) -> RowDecisions:
         """One decision for many rows that wait at a node: all of them, or `rows`, without `except_rows`.
 
@@ -77,6 +78,7 @@ class Batches:
             comments=comments,
             rows=rows,
             except_rows=except_rows,
+            idempotency_key=idempotency_key,
         )
         return self._client.call(wish)
 
@@ -119,6 +121,7 @@ class AsyncBatches:
         comments: str | None = None,
         rows: Sequence[int] | None = None,
         except_rows: Sequence[int] | None = None,
+        idempotency_key: str | None = None,
     ) -> RowDecisions:
         """One decision for many rows that wait at a node: all of them, or `rows`, without `except_rows`.
 
@@ -133,5 +136,6 @@ class AsyncBatches:
             comments=comments,
             rows=rows,
             except_rows=except_rows,
+            idempotency_key=idempotency_key,
         )
         return await self._client.call(wish)

@@ -262,6 +262,7 @@ def decide_rows(  # noqa: PLR0913  # the words of a decision
     comments: str | None,
     rows: Sequence[int] | None,
     except_rows: Sequence[int] | None,
+    idempotency_key: str | None = None,
 ) -> Operation[RowDecisions]:
     body = _without_none(
         node_id=node_id,
@@ -273,7 +274,11 @@ def decide_rows(  # noqa: PLR0913  # the words of a decision
         except_rows=None if except_rows is None else list(except_rows),
     )
     request = Request(
-        method="POST", path=path("run", run_id, "batch", "decide"), body=body, silence_s=DECIDING_S
+        method="POST",
+        path=path("run", run_id, "batch", "decide"),
+        body=body,
+        headers=keyed(idempotency_key),
+        silence_s=DECIDING_S,
     )
     return Operation(request=request, read=one(RowDecisions))
 

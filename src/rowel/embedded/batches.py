@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rowel.client import models
+from rowel.core.jsontext import dump, parse
+from rowel.core.records import Answer
 from rowel.core.status import PauseAction
 from rowel.embedded.rendering import standing_of, verdict_of
 from rowel.engine.engine import Engine
-from rowel.engine.rowdecisions import Wish
+from rowel.engine.once import Once
+from rowel.engine.rowdecisions import Verdict, Wish
 from rowel.engine.workflows import KEEP
 
 
@@ -51,6 +55,7 @@ class Batches:
         comments: str | None = None,
         rows: Sequence[int] | None = None,
         except_rows: Sequence[int] | None = None,
+        idempotency_key: str | None = None,
     ) -> models.RowDecisions:
         """One decision for many rows that wait at a node: all of them, or `rows`, without `except_rows`.
 
@@ -65,4 +70,16 @@ class Batches:
             rows=rows,
             except_rows=except_rows or (),
         )
-        return verdict_of(await self._engine.decide_rows(run_id, wish))
+        if idempotency_key is None:
+            return verdict_of(await self._engine.decide_rows(run_id, wish))
+        once = Once.of(
+            ("embedded", "decide_rows", run_id), idempotency_key, asdict(wish), _written, in_steps=True
+        )
+        reply = await self._engine.do_once(
+            once, lambda once: self._engine.decide_rows(run_id, wish, once=once)
+        )
+        return models.RowDecisions.from_wire(parse(reply.answer.text))
+
+
+def _written(verdict: Verdict) -> Answer:
+    return Answer(200, dump(asdict(verdict_of(verdict))))

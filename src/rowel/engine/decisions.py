@@ -71,9 +71,11 @@ class Decisions:
         inputs: Fields,
         user_id: str,
         comments: str | None,
+        at: datetime | None = None,
     ) -> None:
-        """Answer this very pause, whose form was looked at. Raises `Conflict` and `InvalidForm`."""
-        await self._answer(run, pause, action, inputs, user_id, comments)
+        """Answer this very pause, whose form was looked at; `at` is when it was decided, if not now. Raises `Conflict`
+        and `InvalidForm`."""
+        await self._answer(run, pause, action, inputs, user_id, comments, at=at)
 
     async def time_out(self, pause: Pause) -> None:
         """Apply `on_timeout` to a pause whose time is up. Does nothing where somebody was faster."""
@@ -113,7 +115,7 @@ class Decisions:
         if node_id not in (known if seen.batch is None else {canaries.NODE_ID}):
             raise NotFound(f"node_id: run {run.id} has no node {node_id[:128]!r}.")
 
-    async def _answer(
+    async def _answer(  # noqa: PLR0913  # the words of a decision
         self,
         run: Run,
         pause: Pause,
@@ -122,6 +124,7 @@ class Decisions:
         user_id: str,
         comments: str | None,
         once: Once | None = None,
+        at: datetime | None = None,
     ) -> str:
         """Write the decision; return the sentence that says what was decided."""
         seen = await get_run(self._house, run.id)
@@ -139,7 +142,7 @@ class Decisions:
             user_id=user_id,
             inputs=inputs,
             comments=comments,
-            time=max(pause.pause_time, self._house.now()),
+            time=max(pause.pause_time, at or self._house.now()),
             task=task,
         )
         if once is not None:

@@ -277,9 +277,9 @@ class Engine:
             run_id, action, inputs, user_id, comments, node_id=node_id, once=once
         )
 
-    async def decide_rows(self, run_id: str, wish: Wish) -> Verdict:
+    async def decide_rows(self, run_id: str, wish: Wish, *, once: Once | None = None) -> Verdict:
         """Answer the pauses of many rows of a batch alike; each row is decided, or refused, by itself."""
-        return await self._row_decisions.decide(run_id, wish)
+        return await self._row_decisions.decide(run_id, wish, once)
 
     async def cancel(self, run_id: str) -> RunView:
         """Cancel an open run with everything it owns."""

@@ -23,27 +23,36 @@ KEY = re.compile("[ -~]{1,255}")
 KEY_RULE = "an idempotency key has 1 to 255 printable ASCII characters"
 
 
-Render = Callable[[RunView], Answer]
+#: Makes the answer from what the command returns: a run, where the answer may have to be made again.
+Render = Callable[[Any], Answer]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Once:
-    """One request with a key. `render` makes its answer from the run that it is about."""
+    """One request with a key."""
 
     key: str
     fingerprint: str
     render: Render
+    #: Whether it takes many commits. Where its process dies in between, the next such request goes on.
+    in_steps: bool = False
+    #: When an earlier process began it, for one in steps.
+    began: datetime | None = None
 
     @classmethod
-    def of(cls, place: Sequence[str], key: str, asked: Any, render: Render) -> Once:
+    def of(
+        cls, place: Sequence[str], key: str, asked: Any, render: Render, *, in_steps: bool = False
+    ) -> Once:
         """`place` says what is asked for and of what, `key` is the client's own for it there, `asked` is the rest of
         the request as JSON. Raises `Invalid`."""
         if not KEY.fullmatch(key):
             raise Invalid(f"{KEY_RULE}.")
-        return cls(key=fingerprint([*place, key]), fingerprint=fingerprint(asked), render=render)
+        return cls(
+            key=fingerprint([*place, key]), fingerprint=fingerprint(asked), render=render, in_steps=in_steps
+        )
 
     def receipt(self, run_id: RunID, now: datetime) -> Receipt:
-        """What is kept where the answer follows from the run once that rests."""
+        """What is kept where the answer follows from the run once that rests, or comes after the last step."""
         return Receipt(key=self.key, fingerprint=self.fingerprint, run_id=run_id, created_at=now)
 
     def answered(self, seen: RunView, now: datetime) -> Receipt:
@@ -57,15 +66,15 @@ class Reply(NamedTuple):
     answer: Answer
     run_id: RunID
     #: What this request did; None where an earlier one did it and got this answer.
-    seen: RunView | None = None
+    seen: Any = None
 
     @property
     def is_replay(self) -> bool:
         return self.seen is None
 
 
-#: Does what a request asks for, and keeps its receipt in the same commit.
-Command = Callable[[Once], Awaitable[RunView]]
+#: Does what a request asks for, and keeps its receipt in the same commit: one in steps before the first of them.
+Command = Callable[[Once], Awaitable[Any]]
 
 
 class Receipts:
@@ -83,19 +92,19 @@ class Receipts:
         first request with this key asked for something else.
         """
         kept = await self._find(once)
-        if kept is not None:
+        if kept is not None and not _is_left_undone(once, kept):
             return await self._replay(once, kept)
         with self._alone(once):
             try:
-                seen = await command(once)
+                seen = await command(once if kept is None else replace(once, began=kept.created_at))
             except Unavailable:
                 raise
             except Exception:
                 # Another process may have done the same meanwhile: then this is not refused, but answered.
-                kept = await self._find(once)
-                if kept is None:
+                found = await self._find(once)
+                if found is None or found == kept:
                     raise
-                return await self._replay(once, kept)
+                return await self._replay(once, found)
             return await self._reply(once, seen)
 
     @contextmanager
@@ -113,14 +122,19 @@ class Receipts:
         now = self._house.now()
         return await self._house.database.read(lambda connection: receipts.get(connection, once.key, now))
 
-    async def _reply(self, once: Once, seen: RunView) -> Reply:
+    async def _reply(self, once: Once, seen: Any) -> Reply:
         kept = await self._find(once)
         answer = None if kept is None else kept.answer
+        if answer is not None and once.in_steps:
+            # Another process went on with the same, and ended it first.
+            return Reply(answer, seen.run.id)
         return Reply(answer or await self._derive(once, kept, seen), seen.run.id, seen)
 
     async def _replay(self, once: Once, kept: Receipt) -> Reply:
         if kept.fingerprint != once.fingerprint:
             raise KeyReused
+        if once.in_steps and kept.answer is None:
+            raise InProgress
         answer = kept.answer or await self._derive(once, kept, await self._rested(kept.run_id))
         return Reply(answer, kept.run_id)
 
@@ -133,12 +147,17 @@ class Receipts:
             )
         return seen
 
-    async def _derive(self, once: Once, kept: Receipt | None, seen: RunView) -> Answer:
-        """The answer that follows from the run. A PAUSED one goes on later, so that its answer must be kept; what has
-        ended says the same again, and what moves has no answer yet."""
+    async def _derive(self, once: Once, kept: Receipt | None, seen: Any) -> Answer:
+        """The answer that follows from what was done. It is kept, unless it follows from a run: one that has ended
+        says the same again, and one that moves has no answer yet; but one that is PAUSED goes on later."""
         answer = once.render(seen)
-        if kept is None or seen.run.status is not RunStatus.PAUSED:
+        if kept is None or not (once.in_steps or seen.run.status is RunStatus.PAUSED):
             return answer
         if not await self._house.journal.answer(replace(kept, answer=answer)):
             kept = await self._find(once) or kept
         return kept.answer or answer
+
+
+def _is_left_undone(once: Once, kept: Receipt) -> bool:
+    """Whether nobody ended what was begun, as far as can be seen here."""
+    return once.in_steps and kept.answer is None and kept.fingerprint == once.fingerprint

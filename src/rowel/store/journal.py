@@ -329,6 +329,13 @@ class Journal:
         row = results[0 if decision is None else 1]
         return row[0] if isinstance(row, tuple) else None
 
+    async def keep(self, receipt: Receipt) -> bool:
+        """Keep the receipt of a request before the first of the groups that it takes. False where its key is taken."""
+        values = _receipt_values(receipt)
+        steps = [*self._make_room(values), self._sql.insert_early_receipt.bind(values)]
+        *_, inserted = await self._writer.write(steps, order=receipt.run_id)
+        return inserted != 0
+
     async def answer(self, receipt: Receipt) -> bool:
         """Keep the answer of a request whose receipt has none yet. False where it has one, or is gone."""
         values = rows.receipt_values(receipt)
@@ -336,20 +343,16 @@ class Journal:
         return changed != 0
 
     def _hand_out(self, receipts: Mapping[RunStatus, Receipt], stamp: int) -> list[Step]:
-        """Keep the receipt for the status that the run has by now; some whose time is over go."""
+        """Keep the receipt for the status that the run has by now."""
         steps: list[Step] = []
         for status, receipt in receipts.items():
-            expired = rows.to_number(receipt.created_at - LIFETIME)
-            values = {
-                **rows.receipt_values(receipt),
-                "run_status": status,
-                "stamp": stamp,
-                "expired": expired,
-            }
-            if not steps:
-                steps += [self._sql.drop_expired_receipt.bind(values), self._sql.sweep_receipts.bind(values)]
-            steps.append(self._sql.insert_receipt.bind(values))
+            values = {**_receipt_values(receipt), "run_status": status, "stamp": stamp}
+            steps += [*([] if steps else self._make_room(values)), self._sql.insert_receipt.bind(values)]
         return steps
+
+    def _make_room(self, values: Mapping[str, Any]) -> list[Step]:
+        """Remove the key's receipt if its time is over, and some others."""
+        return [self._sql.drop_expired_receipt.bind(values), self._sql.sweep_receipts.bind(values)]
 
     def _parts(self, run_id: RunID, stamp: int, changes: Changes) -> list[Step]:
         steps = [
@@ -443,4 +446,11 @@ def _rest_values(run: Run, rest: Rest, changes: Changes, stamp: int) -> dict[str
         "message": rows.to_text(rest.message),
         "end_time": rows.to_number(rest.end_time),
         "signals": rest.signals,
+    }
+
+
+def _receipt_values(receipt: Receipt) -> dict[str, Any]:
+    return {
+        **rows.receipt_values(receipt),
+        "expired": rows.to_number(receipt.created_at - LIFETIME),
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Exists, literal_column, select
+from sqlalchemy import CTE, Boolean, Connection, Exists, literal_column, select, true
 
-from rowel.core.records import Pause, Run
+from rowel.core.records import Pause, PauseID, Run, RunID
 from rowel.core.status import RunStatus
 from rowel.store import rows, runs
 from rowel.store.tables import pauses
@@ -45,21 +46,56 @@ def of_ids(connection: Connection, pause_ids: Sequence[str]) -> list[tuple[Pause
     return [(pause, of_pause[pause.run_id]) for pause in known if pause.run_id in of_pause]
 
 
-def waiting_rows(connection: Connection, batch_id: str, node_id: str) -> dict[int, str]:
-    """The oldest open pause at a node in each row of a batch, {row: pause id}. A path names a node in a body too."""
+class Waiting(NamedTuple):
+    """A pause in a row of a batch: of the row's own run, or of a run inside that the row waits for."""
+
+    row_id: RunID
+    pause_id: PauseID
+    pause_time: datetime
+
+
+def waiting_rows(
+    connection: Connection, batch_id: str, node_id: str, *, at: datetime | None = None
+) -> dict[int, Waiting]:
+    """The oldest open pause at a node in each row of a batch, by row: those of now, or those that were open `at` a
+    moment, whatever was answered since. A path names a node in a body too."""
+    moment = rows.to_number(at)
+    is_open = pauses.c.is_open == 1
+    tree = _rows_and_children(batch_id, has_ended=at is not None)
     query = (
-        select(runs_table.c.row_index, pauses.c.id)
-        .join(runs_table, runs_table.c.id == pauses.c.run_id)
+        select(tree.c.row_index, tree.c.row_id, pauses.c.id, pauses.c.pause_time)
+        .join(tree, tree.c.id == pauses.c.run_id)
         .where(
-            runs_table.c.owner_id == batch_id,
-            literal_column("runs.owner_id IS NOT NULL"),
-            runs_table.c.end_time.is_(None),
-            pauses.c.is_open == 1,
             (pauses.c.node_id == node_id) | (pauses.c.path == node_id),
+            is_open if at is None else is_open | (pauses.c.resume_time >= moment),
+            true() if at is None else pauses.c.pause_time <= moment,
         )
         .order_by(pauses.c.pause_time.desc(), pauses.c.id.desc())
     )
-    return {row.row_index: row.id for row in connection.execute(query)}
+    return {
+        row.row_index: Waiting(RunID(row.row_id), PauseID(row.id), rows.to_moment(row.pause_time))
+        for row in connection.execute(query)
+    }
+
+
+def _rows_and_children(batch_id: str, *, has_ended: bool) -> CTE:
+    """The rows of a batch with all runs inside, those that ended too where asked for: a run's id, its row, and the id
+    of that row's run."""
+    own = runs_table.c
+    is_meant = true() if has_ended else own.end_time.is_(None)
+    is_owned = literal_column("runs.owner_id IS NOT NULL", Boolean())
+    is_row = literal_column("runs.row_index IS NOT NULL", Boolean())
+    is_child = literal_column("runs.owner_path IS NOT NULL", Boolean())
+    tree = (
+        select(own.id, own.row_index, own.id.label("row_id"))
+        .where(own.owner_id == batch_id, is_owned, is_row, is_meant)
+        .cte("tree", recursive=True)
+    )
+    return tree.union_all(
+        select(own.id, tree.c.row_index, tree.c.row_id)
+        .join(tree, own.owner_id == tree.c.id)
+        .where(is_owned, is_child, is_meant)
+    )
 
 
 def due(connection: Connection, now: datetime) -> list[Pause]:

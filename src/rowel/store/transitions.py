@@ -377,6 +377,7 @@ class Transitions:
         )
         #: A key that is taken breaks its own group, and no other.
         self.insert_receipt = self._insert(requests, begun)
+        self.insert_early_receipt = self._insert(requests, unless_there=True)
         this = requests.c.key == word("key")
         is_expired = requests.c.created_at <= number("expired")
         self.drop_expired_receipt = self._compiled(delete(requests).where(this, is_expired))
