@@ -61,7 +61,10 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.http.close()
-        self.kill()
+        said = self.kill()
+        if error is not None:
+            # Pytest shows it with what failed.
+            sys.stderr.write(said)
 
     def spawn(self, port: int | None = None) -> subprocess.Popen[bytes]:
         """Start a server on this data directory, whoever else is there."""
@@ -96,12 +99,14 @@ class Server:
                 time.sleep(LOOK_EACH_S)
         raise AssertionError("the server does not answer")
 
-    def kill(self) -> None:
-        """kill -9, the whole group."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.communicate()
-            self._process = None
+    def kill(self) -> str:
+        """kill -9, the whole group. Return what the process has said."""
+        if self._process is None:
+            return ""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        said = self.output()
+        self._process = None
+        return said
 
     def stab(self) -> None:
         """kill -9, the process alone; from whatever thread, and without waiting."""
