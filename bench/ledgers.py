@@ -39,3 +39,10 @@ def check_settings(said: dict[str, Any]) -> None:
     values = said.get("synchronous") or []
     if not values or min(values) < FULL:
         raise NotDone(f"its connections say synchronous={values}, not FULL")
+
+
+def check_lines(said: dict[str, Any], rows: int) -> None:
+    """Raise `NotDone` unless a batch's output had a line for every row, right or wrong."""
+    lines = said["done"] + said["wrong"]
+    if lines != rows:
+        raise NotDone(f"the output file has {lines} lines for {rows} rows")

@@ -61,10 +61,17 @@ def wait_until(is_so: Callable[[], bool], seconds: float, otherwise: str) -> Non
     while not is_so():
         if time.monotonic() > end:
             raise NotDone(otherwise)
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
-def rowel(folder: Path, *, name: str = "rowel", data: Path | None = None, **settings: str) -> Server:
+def rowel(
+    folder: Path,
+    *,
+    name: str = "rowel",
+    data: Path | None = None,
+    sign: str = "/health/live",
+    **settings: str,
+) -> Server:
     """`rowel serve`, in the environment of this checkout, with the bench's own node type."""
     port = free_port()
     variables = environment(
@@ -74,7 +81,7 @@ def rowel(folder: Path, *, name: str = "rowel", data: Path | None = None, **sett
         **settings,
     )
     words = [sys.executable, "-m", "rowel", "serve"]
-    return Server(words, variables, port, folder=folder, sign="/health/live", name=name)
+    return Server(words, variables, port, folder=folder, sign=sign, name=name)
 
 
 def worker(folder: Path, *, name: str = "worker", **settings: str) -> Process:
