@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from bench import cases, ledgers, peers, plot, report
 from bench.lab import Lab, Side, rate
 from bench.processes import Driver, environment
