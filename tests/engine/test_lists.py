@@ -4,6 +4,8 @@ import pytest
 
 from rowel.core.errors import NodeFailed, NotFound
 from rowel.core.status import RunStatus, RunType
+from rowel.engine import marks
+from rowel.store import lists
 from rowel.store.runs import Filter
 from tests.support.flows import flow, human
 from tests.support.house import save, still
@@ -43,6 +45,40 @@ async def test_pages_follow_on_each_other(engine, three):
     pages = [await ids(engine, 2, offset, workflow_id=three[0].workflow_id) for offset in (0, 2, 4)]
 
     assert pages == [[three[2].id, three[1].id], [three[0].id], []]
+
+
+async def test_a_walk_through_late_pages_counts_nothing_twice_and_meets_every_run_once(
+    engine, three, clock, monkeypatch
+):
+    monkeypatch.setattr(marks, "COUNTED", 0)
+    skipped = []
+    newest = lists.newest
+
+    def watched(connection, wanted, *, limit, offset=0):
+        skipped.append(offset)
+        return newest(connection, wanted, limit=limit, offset=offset)
+
+    monkeypatch.setattr(lists, "newest", watched)
+
+    walked = []
+    for offset in range(4):
+        # As the API asks: one more than it shows.
+        walked += (await ids(engine, 2, offset, workflow_id=three[0].workflow_id))[:1]
+        await engine.run(three[0].workflow_id, None)
+
+    assert walked == [run.id for run in reversed(three)]
+    assert skipped == [0, 0, 0, 0]
+
+    await clock.advance(61)
+    assert await ids(engine, 1, 1, workflow_id=three[0].workflow_id) != [three[1].id]
+
+
+async def test_early_pages_are_counted_each_time(engine, three):
+    await ids(engine, 2, 0)
+    newer = await engine.run(three[0].workflow_id, None)
+
+    assert await ids(engine, 2, 1) == [three[2].id, three[1].id]
+    assert await ids(engine, 1) == [newer.run.id]
 
 
 async def test_the_next_page_may_begin_behind_a_run(engine, three):

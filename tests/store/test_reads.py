@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event
 from rowel.core.errors import Unavailable
 from rowel.core.records import Run, RunID, WorkflowID
 from rowel.core.status import RunStatus, RunType, TaskStatus
-from rowel.store import causes, datasets, events, pauses, runs, workflows
+from rowel.store import causes, datasets, events, lists, pauses, runs, workflows
 from rowel.store.database import Database
 from rowel.store.journal import Changes
 from rowel.store.runs import Filter
@@ -26,7 +26,7 @@ Query = Callable[[Connection], Any]
 
 async def listed(ledger: Ledger, wanted: Filter, *, limit: int = 100, offset: int = 0) -> list[str]:
     found = await ledger.database.read(
-        lambda connection: runs.newest(connection, wanted, limit=limit, offset=offset)
+        lambda connection: lists.newest(connection, wanted, limit=limit, offset=offset)
     )
     return [run.id for run in found]
 
@@ -240,19 +240,34 @@ async def test_all_that_one_read_sees_is_of_one_moment(ledger: Ledger) -> None:
 
 
 def of_runs(**wanted: Any) -> Query:
-    return lambda connection: runs.newest(connection, Filter(**wanted), limit=10)
+    return lambda connection: lists.newest(connection, Filter(**wanted), limit=10)
 
 
 #: What is asked often or may grow large, and the index that answers it.
 QUERIES: dict[str, tuple[Query, str]] = {
-    "all runs": (of_runs(), "ix_runs_start_time_id"),
-    "after a cursor": (of_runs(before=(NOON, "x")), "ix_runs_start_time_id ((start_time,id)<(?,?))"),
-    "since": (of_runs(since=NOON, until=NOON), "ix_runs_start_time_id (start_time>? AND start_time<?)"),
-    "of a status": (of_runs(statuses=[RunStatus.FAILED]), "ix_runs_start_time_id"),
-    "of a workflow": (of_runs(workflow_id="w"), "ix_runs_workflow_id_start_time_id (workflow_id=?)"),
+    "all runs": (of_runs(), "ix_runs_listed (run_type=? AND status=?)"),
+    "after a cursor": (
+        of_runs(before=(NOON, "x")),
+        "ix_runs_listed (run_type=? AND status=? AND (start_time,id)<(?,?))",
+    ),
+    "since": (
+        of_runs(since=NOON, until=NOON),
+        "ix_runs_listed (run_type=? AND status=? AND start_time>? AND start_time<?)",
+    ),
+    "of a status": (of_runs(statuses=[RunStatus.FAILED]), "ix_runs_listed (run_type=? AND status=?)"),
+    "of a type": (of_runs(run_type=RunType.BATCH), "ix_runs_listed (run_type=? AND status=?)"),
+    "that are open": (of_runs(statuses=[RunStatus.RUNNING, RunStatus.PAUSED]), "ix_runs_open"),
+    "of a workflow": (
+        of_runs(workflow_id="w"),
+        "ix_runs_listed_by_workflow (workflow_id=? AND run_type=? AND status=?)",
+    ),
     "of a workflow after a cursor": (
         of_runs(workflow_id="w", before=(NOON, "x")),
-        "ix_runs_workflow_id_start_time_id (workflow_id=? AND (start_time,id)<(?,?))",
+        "ix_runs_listed_by_workflow (workflow_id=? AND run_type=? AND status=? AND (start_time,id)<(?,?))",
+    ),
+    "of a workflow and a status": (
+        of_runs(workflow_id="w", statuses=[RunStatus.FAILED], since=NOON),
+        "ix_runs_listed_by_workflow (workflow_id=? AND run_type=? AND status=? AND start_time>?)",
     ),
     "of a parent": (of_runs(parent_run_id="r"), "ix_runs_parents (parent_run_id=?)"),
     "of an origin": (of_runs(origin_id="r"), "ix_runs_origins (origin_id=?)"),
@@ -342,7 +357,7 @@ QUERIES: dict[str, tuple[Query, str]] = {
 }
 
 #: What is sorted is little: the tasks of a page of runs, the rows of a batch that are open, its causes of failure.
-SORTED = {"tasks", "open rows", "waiting rows", "causes"}
+SORTED = {"tasks", "open rows", "causes"}
 
 
 async def plan_of(ledger: Ledger, query: Query) -> list[str]:
@@ -350,7 +365,7 @@ async def plan_of(ledger: Ledger, query: Query) -> list[str]:
     seen: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "WITH")):
             seen.append((statement, parameters))
 
     event.listen(ledger.database.engine, "before_cursor_execute", note)
@@ -371,8 +386,9 @@ async def test_no_list_reads_or_sorts_a_whole_table(sqlite_url: str, name: str) 
     ledger = Ledger(sqlite_url)
     plan = await plan_of(ledger, query)
     await ledger.close()
-    assert plan[0].endswith(f"USING INDEX {index}")
-    assert not [line for line in plan if line.startswith("SCAN") and "USING INDEX" not in line]
+    assert any(line.endswith(f"USING INDEX {index}") for line in plan)
+    scans = [line for line in plan if line.startswith("SCAN") and "USING INDEX" not in line]
+    assert set(scans) <= {"SCAN tree"}, "the rows of a batch with their children, which the query gathers"
     assert any("TEMP B-TREE" in line for line in plan) == (name in SORTED)
 
 

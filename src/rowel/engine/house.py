@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rowel.core.records import RunID
 from rowel.engine.clock import Clock
 from rowel.engine.dispatch import LocalDispatch
+from rowel.engine.marks import Marks
 from rowel.engine.programs import Programs
 from rowel.engine.upkeep import Upkeep
 from rowel.engine.wakeups import Wakeups
@@ -33,6 +34,7 @@ class House:
     wakeups: Wakeups
     dispatch: LocalDispatch
     upkeep: Upkeep
+    marks: Marks = field(default_factory=Marks)
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -9,7 +9,7 @@ from rowel.core.errors import NotFound, Unavailable
 from rowel.core.records import Batch, Dataset, Event, Pause, Run, Task, Version
 from rowel.engine.house import House
 from rowel.engine.views import RunView, view
-from rowel.store import datasets, events, pauses, runs, workflows
+from rowel.store import datasets, events, lists, pauses, runs, workflows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,11 +63,15 @@ async def list_runs(house: House, wanted: runs.Filter, *, limit: int, offset: in
     """The runs that fit, newest start first. Raises `NotFound` where the filter's workflow doesn't exist."""
     if wanted.workflow_id is not None:
         await house.workflows.get(wanted.workflow_id)
-    return await house.database.read(
+    now = house.now()
+    part, skipped = house.marks.find(wanted, offset, now)
+    found = await house.database.read(
         lambda connection: _views(
-            house, connection, runs.newest(connection, wanted, limit=limit, offset=offset)
+            house, connection, lists.newest(connection, part, limit=limit, offset=skipped)
         )
     )
+    house.marks.note(wanted, offset, [view.run for view in found], now)
+    return found
 
 
 async def list_paused(house: House, *, limit: int, offset: int) -> list[tuple[RunView, Pause]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -16,7 +16,6 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    tuple_,
 )
 
 from rowel.core.records import Batch, Run, RunID, Task
@@ -58,39 +57,6 @@ def get_many(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """These runs by their ids."""
     query = select(*COLUMNS).where(runs.c.id.in_(run_ids))
     return {row["id"]: rows.run_from_row(row) for row in connection.execute(query).mappings()}
-
-
-def newest(connection: Connection, wanted: Filter, *, limit: int, offset: int = 0) -> list[Run]:
-    """The runs that fit, newest start first."""
-    query = (
-        select(*COLUMNS)
-        .where(*_conditions(wanted))
-        .order_by(runs.c.start_time.desc(), runs.c.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    return [rows.run_from_row(row) for row in connection.execute(query).mappings()]
-
-
-def _conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    exact = (
-        (runs.c.workflow_id, wanted.workflow_id),
-        (runs.c.parent_run_id, wanted.parent_run_id),
-        (runs.c.origin_id, wanted.origin_id),
-        (runs.c.input_dataset_id, wanted.dataset_id),
-        (runs.c.run_type, wanted.run_type.value if wanted.run_type else None),
-    )
-    yield from (column == value for column, value in exact if value is not None)
-    if wanted.run_type is None:
-        yield runs.c.run_type != RunType.PARTIAL.value
-    if wanted.statuses:
-        yield runs.c.status.in_([status.value for status in wanted.statuses])
-    if wanted.since is not None:
-        yield runs.c.start_time >= rows.to_number(wanted.since)
-    if wanted.until is not None:
-        yield runs.c.start_time <= rows.to_number(wanted.until)
-    if wanted.before is not None:
-        yield tuple_(runs.c.start_time, runs.c.id) < (rows.to_number(wanted.before[0]), wanted.before[1])
 
 
 def get_tasks(connection: Connection, run_id: str) -> list[Task]:

@@ -101,8 +101,35 @@ runs = Table(
     #: The run that this one repeats: a rerun's, or a redriven batch's.
     Column("origin_id", Text),
 )
-Index(None, runs.c.workflow_id, runs.c.start_time, runs.c.id)
-Index(None, runs.c.start_time, runs.c.id)
+#: Lists are merged from parts: see `store/lists.py`.
+Index(
+    "ix_runs_listed",
+    runs.c.run_type,
+    runs.c.status,
+    runs.c.start_time,
+    runs.c.id,
+    sqlite_where=text("end_time IS NOT NULL"),
+    postgresql_where=text("end_time IS NOT NULL"),
+)
+Index(
+    "ix_runs_listed_by_workflow",
+    runs.c.workflow_id,
+    runs.c.run_type,
+    runs.c.status,
+    runs.c.start_time,
+    runs.c.id,
+    sqlite_where=text("end_time IS NOT NULL"),
+    postgresql_where=text("end_time IS NOT NULL"),
+)
+Index(
+    "ix_runs_open",
+    runs.c.start_time,
+    runs.c.id,
+    runs.c.workflow_id,
+    runs.c.run_type,
+    sqlite_where=text("end_time IS NULL"),
+    postgresql_where=text("end_time IS NULL"),
+)
 Index(
     "ix_runs_work",
     runs.c.start_time,

@@ -172,7 +172,7 @@ class Crowd:
 
     def _decide_one(self, dice: Random) -> None:
         """Answer a pause of a run that was started last: others do so at the same time."""
-        if self._is_settling.is_set():
+        if self._is_settling.is_set() and not self._undecided:
             self._find_undecided()
         undecided = self._undecided[-_UNDECIDED:]
         if not undecided:
