@@ -31,7 +31,8 @@ def newest(connection: Connection, wanted: Filter, *, limit: int, offset: int = 
     """The runs that fit, newest start first. What is skipped (`offset`) is read, though only in an index."""
     parts = list(_parts(wanted))
     query = (union_all(*parts) if len(parts) > 1 else parts[0]).order_by(*_NEWEST).limit(limit)
-    ids = list(connection.execute(query.offset(offset) if offset else query).scalars())
+    shown = connection.execute(query.offset(offset) if offset else query)
+    ids = [str(row.id) for row in shown]
     found = get_many(connection, ids) if ids else {}
     return [found[run_id] for run_id in ids]
 
