@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, NewType
+from typing import Any, NamedTuple, NewType, TypeVar
 
 from rowel.core.outcomes import Fields, Usage
 from rowel.core.selections import Selection
@@ -18,6 +18,23 @@ RunID = NewType("RunID", str)
 PauseID = NewType("PauseID", str)
 DatasetID = NewType("DatasetID", str)
 OutputFileID = NewType("OutputFileID", str)
+
+Record = TypeVar("Record")
+
+
+def _evolved(record: Record, changes: Mapping[str, Any]) -> Record:
+    """A copy of a record with other values in some fields: what `dataclasses.replace` makes, at a fifth of its cost,
+    and a run's way makes dozens."""
+    copy = object.__new__(type(record))
+    values = vars(copy)
+    values.update(vars(record))
+    known = len(values)
+    values.update(changes)
+    if len(values) != known:
+        raise TypeError(
+            f"{type(record).__name__} has no field {(changes.keys() - vars(record).keys()).pop()!r}"
+        )
+    return copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +108,7 @@ class Run:
         return self.status.is_final or (self.status is RunStatus.PAUSED and not self.has_work)
 
     def evolve(self, **changes: Any) -> Run:
-        return replace(self, **changes)
+        return _evolved(self, changes)
 
     def ended_at(self, now: datetime) -> datetime:
         """When it ends, if that is now. A clock that was set back since it began makes no end before the beginning."""
@@ -139,7 +156,7 @@ class Task:
         return self.attempt == 0 and self.inputs is None and self.status is TaskStatus.COMPLETED
 
     def evolve(self, **changes: Any) -> Task:
-        return replace(self, **changes)
+        return _evolved(self, changes)
 
 
 @dataclass(frozen=True, kw_only=True)
