@@ -42,6 +42,7 @@ def create_engine(settings: Settings, role: Role | None = None) -> Engine:
         files_url=settings.files_url,
         environment=settings.environment,
         http_allow=settings.http_allow,
+        limits=settings.rate_limits,
         upkeep=Upkeep(
             recoveries=settings.max_recoveries,
             runs_each=settings.recovery_each_s,

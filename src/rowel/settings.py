@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from rowel.core.errors import Invalid
 from rowel.core.faults import Fault, parse_faults
+from rowel.core.limits import Limits
 
 PREFIX = "ROWEL_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -63,6 +65,8 @@ class Settings:
     recovery_each_s: float = 10.0
     pauses_each_s: float = 1.0
     grace_s: float = 25.0
+    #: How often models may be called, and by how many at once; None: as often as providers allow.
+    rate_limits: Limits | None = None
     #: Bytes.
     body_limit: int = 32 * MIB
     definition_limit: int = 8 * MIB
@@ -202,6 +206,17 @@ def _items(text: str | Iterable[str]) -> Iterator[str]:
     return (part.strip() for part in parts if part.strip())
 
 
+def _rate_limits(text: str) -> Limits:
+    # Most commands need no providers.
+    from rowel.nodes.clients.ratelimits import read_limits
+
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    return read_limits(given)
+
+
 _BYTES = _number(1, 2**50, "a number of bytes")
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "host": _host,
@@ -226,6 +241,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "recovery_each_s": _seconds,
     "pauses_each_s": _seconds,
     "grace_s": _seconds,
+    "rate_limits": _rate_limits,
     "body_limit": _BYTES,
     "definition_limit": _BYTES,
     "upload_limit": _BYTES,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rowel.core.errors import Invalid
+from rowel.core.limits import Limit, Limits
 from rowel.settings import Settings
 
 
@@ -81,6 +82,11 @@ def test_nodes_see_the_other_variables() -> None:
         ("DATA", "a\0b", "it must be a directory"),
         ("FILES_URL", "/srv/files", "it must be s3://bucket/prefix, or the same with gs or az"),
         ("SLOTS", "0", "ROWEL_SLOTS is '0'; it must be a number of runs, from 1 to 100,000."),
+        ("RATE_LIMITS", "60", 'it must be JSON such as {"openai/gpt-4o": {"requests_per_minute": 500'),
+        ("RATE_LIMITS", "{", "it must be JSON such as"),
+        ("RATE_LIMITS", '{"gpt-4o": {"at_once": 1}}', "'gpt-4o' begins with no provider's name and a slash"),
+        ("RATE_LIMITS", '{"openai/*": {"at_once": 0}}', "from 1 to 10,000 for at_once, for 'openai/*'"),
+        ("RATE_LIMITS", '{"*": {"per_minute": 1}}', "it must be an object with requests_per_minute, "),
         ("BODY_LIMIT", "1e6", "ROWEL_BODY_LIMIT is '1e6'; it must be a number of bytes"),
     ],
 )
@@ -90,6 +96,16 @@ def test_a_wrong_value_is_told_by_a_sentence(name: str, value: str, sentence: st
 
     assert sentence in refused.value.message
     assert len(refused.value.message) < 400
+
+
+def test_limits_of_models_are_read_by_the_names_that_models_are_counted_by() -> None:
+    found = settings(
+        RATE_LIMITS='{"gemini/x": {"requests_per_minute": 5}, "AZURE_AI/*": {"at_once": 2}, "*": {"at_once": 9}}'
+    )
+
+    assert found.rate_limits == Limits(
+        {"gemini/x": Limit(requests_per_minute=5), "azure/*": Limit(at_once=2), "*": Limit(at_once=9)}
+    )
 
 
 def test_all_wrong_values_are_told_at_once() -> None:

@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from rowel.core.errors import NodeFailed
+from rowel.core.limits import Limit, Limits
 from rowel.core.outcomes import Usage
 from rowel.nodes.clients.llm import ModelClient
+from rowel.nodes.clients.turns import Turns
 from rowel.nodes.context import Message, ModelSettings
 from tests.support.blobs import Blobs
 from tests.support.dialects import chat_completion
@@ -28,11 +30,17 @@ HELLO = [Message("user", "hello")]
 
 
 class Sleeper:
+    """Time passes only while somebody sleeps, and then at once."""
+
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.time = 1000.0
+        self.began = asyncio.Event()
 
     async def __call__(self, seconds: float) -> None:
         self.slept.append(seconds)
+        self.time += seconds
+        self.began.set()
 
 
 @pytest.fixture
@@ -43,7 +51,8 @@ def sleep() -> Sleeper:
 @pytest.fixture
 async def models(providers, http, sleep):
     files = {"paper.pdf": b"%PDF-1.7 paper", "notes.txt": b"some notes"}
-    client = ModelClient(providers.environment, Blobs(files), http, sleep=sleep)
+    turns = Turns(now=lambda: sleep.time, sleep=sleep)
+    client = ModelClient(providers.environment, Blobs(files), http, turns=turns, sleep=sleep)
     yield client
     await client.close()
 
@@ -239,6 +248,58 @@ async def test_retry_after_is_respected(models, providers, sleep, model):
     await models.ask(model, HELLO, ModelSettings())
 
     assert sleep.slept == [7]
+
+
+@pytest.mark.parametrize("model", PROTOCOLS)
+async def test_who_was_not_refused_waits_as_well_as_long_as_the_provider_asked(
+    models, providers, sleep, model
+):
+    times: list[float] = []
+
+    def answer(call):
+        times.append(sleep.time)
+        return Reply(status=429, headers={"Retry-After": "7"}) if len(times) == 1 else "ok"
+
+    providers.answer(answer)
+
+    first = asyncio.ensure_future(models.ask(model, HELLO, ModelSettings()))
+    async with asyncio.timeout(20):
+        await sleep.began.wait()
+    await asyncio.gather(first, *(models.ask(model, HELLO, ModelSettings()) for _ in range(3)))
+
+    assert [time - times[0] for time in times[1:]] == [7, 7, 7, 7]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_being_asked_to_wait_is_no_failed_try(models, providers, status):
+    wait = Reply(status=status, headers={"Retry-After": "2"})
+    providers.answer(*[wait] * 12, "ok")
+
+    answer = await models.ask("gpt-4o", HELLO, ModelSettings())
+
+    assert (answer.text, answer.usage.requests) == ("ok", 13)
+
+
+async def test_who_is_asked_to_wait_again_and_again_gives_up_in_the_end(models, providers):
+    providers.answer(Reply(status=429, headers={"Retry-After": "2"}))
+
+    failed = await failure_of(models.ask("gpt-4o", HELLO, ModelSettings()))
+
+    assert (failed.retryable, failed.retry_after_s) == (True, 2)
+    assert len(providers.calls) == 21
+
+
+async def test_a_call_waits_for_its_turn_and_counts_what_it_used(providers, http, sleep):
+    limits = Limits({"openai/gpt-4o": Limit(tokens_per_minute=3000)})
+    turns = Turns(limits, now=lambda: sleep.time, sleep=sleep)
+    client = ModelClient(providers.environment, Blobs(), http, turns=turns, sleep=sleep)
+
+    for _ in range(20):
+        await client.ask("gpt-4o", HELLO, ModelSettings(max_tokens=290))
+    await client.close()
+
+    # 291 tokens were expected of each call, and it used 18.
+    assert sum(sleep.slept) == pytest.approx((19 * 18 + 291 - 300) * 60 / 2701, rel=0.01)
 
 
 async def test_a_long_retry_after_is_left_to_the_engine(models, providers, sleep):

@@ -40,3 +40,40 @@ class FakeClock:
         async with asyncio.timeout(20), self._moved:
             await self._moved.wait_for(lambda: bool(self.awaited))
             return min(self.awaited)
+
+
+class FakeWatch:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._sleepers: dict[asyncio.Future[None], float] = {}
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers[future] = self._now + seconds
+        try:
+            await future
+        finally:
+            del self._sleepers[future]
+
+    async def advance(self, seconds: float) -> None:
+        """Let so much time pass: who sleeps wakes at the right moment, and does what follows from it."""
+        end = self._now + seconds
+        await settled()
+        while due := [time for time in self._sleepers.values() if time <= end]:
+            self._now = max(self._now, min(due))
+            for future, time in self._sleepers.items():
+                if time <= self._now and not future.done():
+                    future.set_result(None)
+            await settled()
+        self._now = end
+
+
+async def settled() -> None:
+    """Let everything happen that waits for nothing but its turn of the event loop."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -15,31 +15,27 @@ from rowel.client import models
 from rowel.client.errors import StillRunning
 from rowel.client.operations import check_no_key
 from rowel.client.progress import outputs_of
+from rowel.core.errors import Invalid
 from rowel.core.records import Answer
 from rowel.core.status import PauseAction, RunStatus, RunType
 from rowel.embedded.batches import Batches
 from rowel.embedded.rendering import (
-    dataset_of,
     pause_of,
     plan_of,
     redrive_of,
     run_of,
     standing_of,
-    version_of,
-    workflow_of,
 )
+from rowel.embedded.shelves import Datasets, Workflows
 from rowel.engine.compose import Role, build_engine
 from rowel.engine.engine import Engine
 from rowel.engine.once import Once
 from rowel.engine.reruns import Order
 from rowel.engine.views import RunView
-from rowel.engine.workflows import KEEP
+from rowel.nodes.clients.ratelimits import read_limits
 from rowel.store.runs import Filter
 
 Inputs = Mapping[str, Mapping[str, Any]]
-
-#: Bytes read from a dataset's file at a time.
-PART = 1024 * 1024
 
 
 class Rowel:
@@ -68,10 +64,16 @@ class Rowel:
         files_url: str | None = None,
         environment: Mapping[str, str] | None = None,
         http_allow: Sequence[str] = (),
+        rate_limits: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         """`files_url` names a bucket for datasets, outputs and uploads (`s3://bucket/prefix`) instead of the directory.
         `environment` holds the providers' keys and addresses (this process's own where None); `http_allow` the
-        `host:port` that HTTP nodes may reach although private."""
+        `host:port` that HTTP nodes may reach although private. `rate_limits` are {`provider/model`, `provider/*` or
+        `*`: {requests_per_minute, tokens_per_minute, at_once}}."""
+        try:
+            limits = read_limits(rate_limits or {})
+        except ValueError as error:
+            raise Invalid(f"rate_limits must be {error}.") from None
         is_postgres = str(location).startswith(("postgresql://", "postgres://"))
         self._engine = build_engine(
             Path(data if is_postgres else location),
@@ -79,6 +81,7 @@ class Rowel:
             files_url=files_url,
             environment=os.environ if environment is None else environment,
             http_allow=http_allow,
+            limits=limits,
             role=Role.BOTH if is_postgres else Role.ALONE,
         )
         self.batches = Batches(self._engine)
@@ -356,71 +359,6 @@ class Rowel:
         return self._engine.registry.describe()
 
 
-class Workflows:
-    """Workflows and their versions."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def create(
-        self, name: str, definition: Mapping[str, Any], description: str | None = None
-    ) -> models.Workflow:
-        """Check and keep a workflow. Raises `InvalidDefinition` with every problem."""
-        return workflow_of(await self._engine.create_workflow(name, definition, description))
-
-    async def get(self, workflow_id: str) -> models.Workflow:
-        return workflow_of(await self._engine.get_workflow(workflow_id))
-
-    async def list(self, *, page: int = 1, page_size: int = 10) -> list[models.Workflow]:
-        """Workflows, newest first."""
-        found = await self._engine.list_workflows(limit=page_size, offset=(page - 1) * page_size)
-        return [workflow_of(workflow) for workflow in found]
-
-    async def update(
-        self,
-        workflow_id: str,
-        name: str,
-        definition: Mapping[str, Any],
-        description: str | None = None,
-    ) -> models.Workflow:
-        """Replace a workflow; runs that have begun keep their version. Without a description the old one stays."""
-        kept = KEEP if description is None else description
-        return workflow_of(await self._engine.update_workflow(workflow_id, name, definition, kept))
-
-    async def delete(self, workflow_id: str) -> None:
-        """Take a workflow off the shelf; its runs stay."""
-        await self._engine.delete_workflow(workflow_id)
-
-    async def duplicate(self, workflow_id: str) -> models.Workflow:
-        return workflow_of(await self._engine.duplicate_workflow(workflow_id))
-
-    async def versions(self, workflow_id: str) -> Sequence[models.Version]:
-        """The versions that runs have made, newest first."""
-        return [version_of(version) for version in await self._engine.list_versions(workflow_id)]
-
-
-class Datasets:
-    """Datasets: rows for batches."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def create(self, name: str, path: str | Path, description: str | None = None) -> models.Dataset:
-        """Keep a CSV, JSONL or Parquet file. Raises `InvalidDataset` naming what can't be read."""
-        path = Path(path)
-        return dataset_of(await self._engine.add_dataset(name, description, path.name, _parts(path)))
-
-    async def list(self) -> list[models.Dataset]:
-        """All datasets, newest first."""
-        return [dataset_of(dataset) for dataset in await self._engine.list_datasets()]
-
-    async def get(self, dataset_id: str) -> models.Dataset:
-        return dataset_of(await self._engine.get_dataset(dataset_id))
-
-    async def delete(self, dataset_id: str) -> None:
-        await self._engine.delete_dataset(dataset_id)
-
-
 class LiveRun:
     """A run that was started here. `run` is how it was last seen."""
 
@@ -480,12 +418,6 @@ class LiveBatch(LiveRun):
             async for part in parts:
                 file.write(part)
         return path
-
-
-async def _parts(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while part := await asyncio.to_thread(file.read, PART):
-            yield part
 
 
 def _seconds(timeout: float | None) -> float:

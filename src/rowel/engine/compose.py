@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rowel.core.errors import Invalid
 from rowel.core.faults import Fault
+from rowel.core.limits import Limits
 from rowel.engine.batch import BatchMover
 from rowel.engine.batches import Batches
 from rowel.engine.cancels import Cancels
@@ -37,6 +38,7 @@ from rowel.files.uploads import MAX_UPLOAD, StoredBlobs
 from rowel.nodes.clients.http import HTTPClient
 from rowel.nodes.clients.llm import ModelClient
 from rowel.nodes.clients.sandbox import PooledSandbox
+from rowel.nodes.clients.turns import Turns
 from rowel.nodes.context import Services
 from rowel.nodes.registry import Registry, load_registry
 from rowel.store.database import Database
@@ -83,6 +85,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     files_url: str | None = None,
     environment: Mapping[str, str] | None = None,
     http_allow: Sequence[str] = (),
+    limits: Limits | None = None,
     capacity: Capacity = Capacity(),  # frozen
     role: Role = Role.ALONE,
     pace: Pace = Pace(),  # noqa: B008  # frozen
@@ -96,7 +99,8 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
 
     `database_url` names a Postgres to use instead of the directory's SQLite file; there the engine may be one of many,
     by its `role`. `files_url` names a bucket, or another directory, for the files. `environment` holds providers' keys
-    and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private. `services`, `registry`,
+    and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private, `limits` how often models
+    may be called. `services`, `registry`,
     `clock` and `faults` are for tests. Nothing is opened yet: `await engine.open()`. Raises `Invalid` where one of the
     URLs can't be meant.
     """
@@ -104,7 +108,9 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     database, files = _store(
         database_url or f"sqlite:///{data / 'rowel.db'}", files_url or str(data / "files"), faults
     )
-    used, closers = (services, []) if services else _services(files, environment or {}, http_allow)
+    used, closers = (
+        (services, []) if services else _services(files, environment or {}, http_allow, Turns(limits))
+    )
     clock, registry = clock or SystemClock(), registry or load_registry()
     programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()
     dispatch, cluster = _dispatch(database, takeovers, wakeups, capacity, role, pace, upkeep)
@@ -216,9 +222,9 @@ def _engine(  # the shared parts
 
 
 def _services(
-    files: FileStore, environment: Mapping[str, str], http_allow: Sequence[str]
+    files: FileStore, environment: Mapping[str, str], http_allow: Sequence[str], turns: Turns
 ) -> tuple[Services, Closers]:
     blobs, http = StoredBlobs(files), HTTPClient(http_allow)
-    sandbox, llm = PooledSandbox(), ModelClient(environment, blobs, http)
+    sandbox, llm = PooledSandbox(), ModelClient(environment, blobs, http, turns=turns)
     services = Services(sandbox=sandbox, llm=llm, http=http, blobs=blobs, environment=environment)
     return services, [sandbox, llm, http]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from rowel.core import jsontext
 from rowel.core.errors import Invalid, NodeFailed, RowelError
 from rowel.core.iterations import to_keep
 from rowel.core.outcomes import Done, Failure, Fields, Outcome
+from rowel.engine.standstill import Standstill
 from rowel.nodes.base import Node
 from rowel.nodes.context import Context
 
@@ -21,12 +23,24 @@ log = logging.getLogger(__name__)
 MAX_OUTPUT = 4 * 1024 * 1024
 
 
-async def attempt(node: Node[Any], inputs: Fields, context: Context) -> Outcome:
-    """Run the node within its time. Never raises, but for the cancellation of the run."""
+def _keep_silent(_: str) -> None:
+    return None
+
+
+async def attempt(
+    node: Node[Any], inputs: Fields, context: Context, tell: Callable[[str], None] = _keep_silent
+) -> Outcome:
+    """Run the node within its time. Never raises, but for the cancellation of the run. `tell` hears what it waits
+    for."""
     limit_s = None if node.bounds_its_own_time else context.timeout_s
     try:
         async with asyncio.timeout(limit_s) as limit:
-            return checked(await node.run(inputs, context), context.path)
+            standstill = Standstill(context, limit, tell)
+            context.caller = replace(context.caller, waits=standstill.begin, goes_on=standstill.end)
+            try:
+                return checked(await node.run(inputs, context), context.path)
+            finally:
+                standstill.be_silent()
     except TimeoutError as error:
         if limit.expired():
             return Failure(f"took longer than {context.timeout_s:g} s", retryable=True)

@@ -15,13 +15,13 @@ from rowel.core.planner import Decisions, State
 from rowel.core.records import Pause as PauseRecord
 from rowel.core.records import PauseID, Run, Task
 from rowel.core.retry import Retry
-from rowel.core.status import RunStatus, TaskStatus
+from rowel.core.status import RunStatus, RunType, TaskStatus
 from rowel.engine import facts
 from rowel.engine.clock import Clock
 from rowel.engine.execute import run_pure
 from rowel.engine.frames import Frame
 from rowel.engine.ids import new_id
-from rowel.nodes.context import Context, Services
+from rowel.nodes.context import Caller, Context, Services
 from rowel.store.journal import Changes, Fact
 
 #: The handle by which a person's refusal may leave a node.
@@ -179,10 +179,19 @@ class Progress:
             services=self._services,
             now=self._clock.now,
             timeout_s=node.config.timeout_s or node.default_timeout_s,
+            caller=Caller(is_row=self.run.run_type is RunType.BATCH),
             body_input_id=body.graph.input_id if body else None,
             body_output_id=body.graph.output_id if body else None,
             body_titles=body.titles if body else {},
         )
+
+    def tell_wait(self, place: Place, why: str) -> None:
+        """A running task has to wait for its turn: written and told with the next group."""
+        task = place.task
+        if task.status is TaskStatus.RUNNING:
+            task = task.evolve(logs=(*task.logs, why))
+            place.frame.tasks[place.node_id] = self._tasks[task.path] = task
+            self._facts += facts.of_logs(task)
 
     def spent(self, place: Place, context: Context) -> None:
         """Keep what an attempt logged and what it cost."""

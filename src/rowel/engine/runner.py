@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from rowel.core.errors import Invalid, NotFound
@@ -187,8 +188,9 @@ class Runner:
         self._news.set()
 
     async def _next(self) -> None:
-        """Wait until a task ended or somebody poked."""
-        while not (self._happened or self._is_poked or self._is_stopped or self.progress.ready):
+        """Wait until a task ended or has something to tell, or somebody poked."""
+        progress = self.progress
+        while not (self._happened or self._is_poked or self._is_stopped or progress.ready or progress.size):
             if self._is_draining and not self._running:
                 return
             self._news.clear()
@@ -201,9 +203,13 @@ class Runner:
     async def _execute(self, place: Place) -> None:
         context = self.progress.context(place)
         node = place.frame.program.nodes[place.node_id]
-        outcome = await attempt(node, place.task.inputs or {}, context)
+        outcome = await attempt(node, place.task.inputs or {}, context, partial(self._tell_wait, place))
         self.progress.spent(place, context)
         self._tell(place, outcome)
+
+    def _tell_wait(self, place: Place, why: str) -> None:
+        self.progress.tell_wait(place, why)
+        self._news.set()
 
     def _tell(self, place: Place, outcome: Outcome) -> None:
         self._happened.append((place, outcome))

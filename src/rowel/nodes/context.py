@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from rowel.core.limits import Scope
 from rowel.core.outcomes import Usage
 
 
@@ -60,6 +61,26 @@ class Answer:
     model: str
 
 
+def _nothing(*_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls a model: what decides when it is their turn, and what hears of their waiting."""
+
+    #: A row of a batch lets interactive calls go first.
+    is_row: bool = False
+    #: The limits of the workflow.
+    scopes: tuple[Scope, ...] = ()
+    #: The call can't be made yet, and why; and: it can. While it waits the node's time stands still.
+    waits: Callable[[str], None] = _nothing
+    goes_on: Callable[[], None] = _nothing
+
+
+ANYBODY = Caller()
+
+
 class LLM(Protocol):
     """Calls language models by LiteLLM-style names. See `nodes/clients/llm`."""
 
@@ -71,10 +92,12 @@ class LLM(Protocol):
         *,
         json_schema: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        caller: Caller = ANYBODY,
     ) -> Answer:
         """Return the model's answer. With `json_schema` the answer is asked to be JSON of that schema.
 
-        Raises `NodeFailed`, retryable for 429, 5xx and lost connections.
+        `caller` is `Context.caller`: its turn may have to come first. Raises `NodeFailed`, retryable for 429, 5xx and
+        lost connections.
         """
 
 
@@ -139,6 +162,7 @@ class Context:
     now: Callable[[], datetime]
     #: Seconds this attempt may take.
     timeout_s: float
+    caller: Caller = ANYBODY
     #: The input and output nodes of this container's body; None for a node without one.
     body_input_id: str | None = None
     body_output_id: str | None = None

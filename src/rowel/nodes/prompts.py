@@ -105,6 +105,7 @@ class Prompt:
             info.settings,
             json_schema=self.reader.wanted,
             idempotency_key=idempotency_key,
+            caller=context.caller,
         )
         context.spend(answer.usage)
         return answer

@@ -98,6 +98,7 @@ class BestOfNNode(Node[BestOfNConfig]):
             [Message("system", asked), Message("user", self._prompt.reader.show(answer))],
             ModelSettings(self.config.rating_temperature, self.config.rating_max_tokens),
             idempotency_key=f"{context.task_id}.rating-{number}",
+            caller=context.caller,
         )
         context.spend(found.usage)
         return read_rating(found.text)

@@ -11,22 +11,31 @@ from typing import TYPE_CHECKING, Any
 from rowel.core.errors import NodeFailed
 from rowel.nodes.clients.llm.files import Attachment, Turn, read_attachment
 from rowel.nodes.clients.llm.providers import Endpoint, find_endpoint
-from rowel.nodes.clients.retries import Sleep, persist
-from rowel.nodes.context import HTTP, Answer, Blobs, Message, ModelSettings
+from rowel.nodes.clients.retries import LONGEST_WAIT_S, Sleep, persist
+from rowel.nodes.clients.turns import Turns
+from rowel.nodes.context import ANYBODY, HTTP, Answer, Blobs, Caller, Message, ModelSettings
 
 if TYPE_CHECKING:
     from rowel.nodes.clients.llm.wire import Wire
 
 #: All tries of one call, the first included.
 ATTEMPTS = 4
+#: How often a provider may ask one call to wait before that counts as a failed try.
+MOST_HOLDS = 20
+#: Tokens of an answer, where nobody said how many it may have. What it had is counted afterwards.
+ANSWER_TOKENS = 256
+#: Characters of a prompt that are about one token.
+TOKEN_CHARACTERS = 4
 
 
 class ModelClient:
     """Implements `LLM` for the providers in `providers.py`, over one pool of connections.
 
-    A call is tried again only after 429 (waiting what `Retry-After` says), 5xx and lost connections. Messages are
-    sent as they are, in their order; a JSON schema goes out as the provider's response format or, where it has
-    none for all of its models, as an instruction in the system message. Tools are never offered.
+    A call is tried again only after 429, 5xx and lost connections. Where a provider says by `Retry-After` when to come
+    again, nobody asks that model before; such a refusal is no failed try, up to 20 of them.
+
+    Messages are sent as they are, in their order; a JSON schema goes out as the provider's response format or, where it
+    has none for all of its models, as an instruction in the system message. Tools are never offered.
     """
 
     def __init__(
@@ -35,13 +44,16 @@ class ModelClient:
         blobs: Blobs,
         http: HTTP,
         *,
+        turns: Turns | None = None,
         sleep: Sleep = asyncio.sleep,
         attempts: int = ATTEMPTS,
     ) -> None:
-        """`environment` holds the providers' keys and addresses; `blobs` and `http` read the files of messages."""
+        """`environment` holds the providers' keys and addresses; `blobs` and `http` read the files of messages. `turns`
+        says when calls may be made; without, whenever the provider allows."""
         self._environment = environment
         self._blobs = blobs
         self._http = http
+        self._turns = turns or Turns()
         self._sleep = sleep
         self._attempts = attempts
         self._wire: Wire | None = None
@@ -55,6 +67,7 @@ class ModelClient:
         *,
         json_schema: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        caller: Caller = ANYBODY,
     ) -> Answer:
         """Return the answer of `model` (`provider/name`; a bare name is OpenAI's) with its tokens and cost.
 
@@ -69,18 +82,37 @@ class ModelClient:
             messages, json_schema = _with_instruction(messages, json_schema), None
         wire = await self._connect(endpoint)
         turns = [Turn(message, await self._attachments(message, endpoint)) for message in messages]
-        tries = 0
+        tries, about = 0, _tokens(messages, settings)
 
         async def send() -> Answer:
             nonlocal tries
             tries += 1
-            return await wire.send(endpoint, turns, settings, json_schema, idempotency_key)
+            async with self._turns.turn(endpoint.name, about, caller) as turn:
+                try:
+                    answer = await wire.send(endpoint, turns, settings, json_schema, idempotency_key)
+                except NodeFailed as failure:
+                    turn.asked_s = asked_s(failure)
+                    raise
+                turn.tokens = answer.usage.input_tokens + answer.usage.output_tokens
+                return answer
 
-        answer = await persist(send, attempts=self._attempts, sleep=self._sleep)
+        async def send_when_allowed() -> Answer:
+            for _ in range(MOST_HOLDS):
+                try:
+                    return await send()
+                except NodeFailed as failure:
+                    if asked_s(failure) is None:
+                        raise
+            return await send()
+
+        answer = await persist(
+            send_when_allowed, attempts=self._attempts, sleep=self._sleep, repeats=_is_worth_it
+        )
         return replace(answer, usage=replace(answer.usage, requests=tries))
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._turns.close()
         wire, self._wire = self._wire, None
         if wire is not None:
             await wire.close()
@@ -114,6 +146,25 @@ def _load_library(endpoint: Endpoint) -> None:
         raise NodeFailed(
             f"{endpoint.provider.name} needs a package that is not installed: {error.name}"
         ) from None
+
+
+def asked_s(failure: NodeFailed) -> float | None:
+    """The seconds for which a provider wants to be left alone by all; None where it did not say, or where that is so
+    long that nobody waits for it."""
+    is_busy = failure.details.get("status") in (429, 503)
+    seconds = failure.retry_after_s
+    return seconds if is_busy and seconds is not None and seconds <= LONGEST_WAIT_S else None
+
+
+def _is_worth_it(failure: NodeFailed) -> bool:
+    """Who was asked to wait again and again has waited for long enough."""
+    return failure.retryable and asked_s(failure) is None
+
+
+def _tokens(messages: Sequence[Message], settings: ModelSettings) -> int:
+    """About how many tokens a call takes."""
+    characters = sum(len(message.content) for message in messages)
+    return characters // TOKEN_CHARACTERS + (settings.max_tokens or ANSWER_TOKENS)
 
 
 def _with_instruction(messages: Sequence[Message], json_schema: Mapping[str, Any]) -> list[Message]:

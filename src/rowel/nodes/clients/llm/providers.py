@@ -50,8 +50,20 @@ class Endpoint:
     is_custom: bool
 
     @property
+    def name(self) -> str:
+        """Which model it is, always written alike."""
+        return f"{self.provider.prefixes[0]}/{self.model}"
+
+    @property
     def host(self) -> str:
         return urlsplit(self.base_url).hostname or self.base_url
+
+
+def known_name(pattern: str) -> str | None:
+    """`provider/model` as calls are counted, `*` for any model; None where there is no such provider."""
+    prefix, _, model = pattern.partition("/")
+    provider = _PROVIDERS.get(prefix.lower())
+    return f"{provider.prefixes[0]}/{model}" if provider is not None and model else None
 
 
 def find_endpoint(name: str, environment: Mapping[str, str]) -> Endpoint:
