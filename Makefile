@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test check lint format demo torture mutants bench lock clean
+.PHONY: help setup system-packages test check lint format demo torture endurance mutants bench lock clean
 
 BIN := .venv/bin
 UV ?= $(BIN)/uv
@@ -33,6 +33,9 @@ demo: setup ## See Rowel at work
 
 torture: setup system-packages ## Kill it a thousand times (TORTURE="kills=200 runs=50 seed=1 store=postgres", REPORT=file)
 	@$(BIN)/python scripts/torture.py $(TORTURE) $(if $(REPORT),--report $(REPORT))
+
+endurance: setup system-packages ## A batch of 100,000 rows on Postgres, a worker killed each 10 s (ENDURANCE="--rows 20000")
+	@$(BIN)/python scripts/endurance.py $(ENDURANCE)
 
 mutants: setup system-packages ## Break each promise in a copy of the source, and see its test turn red
 	@$(BIN)/python scripts/mutants.py $(MUTANTS)

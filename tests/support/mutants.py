@@ -129,6 +129,14 @@ MUTANTS = (
         "tests/journeys/test_crash.py::test_a_run_that_a_kill_interrupted_goes_on_and_repeats_nothing_that_was_done",
     ),
     mutant(
+        "what does not land with a rest is dropped",
+        "D2",
+        "engine/runner.py",
+        "        self.progress.put_back(changes)\n        self._is_poked = True\n        return True\n",
+        "        self.progress.put_back(changes)\n        return await self._read_news()\n",
+        "tests/engine/test_pauses.py::test_a_refusal_that_ends_a_run_on_its_way_to_rest_loses_nothing",
+    ),
+    mutant(
         "effects before RUNNING is written",
         "D3",
         "engine/runner.py",
