@@ -100,9 +100,9 @@ class Crowd:
         """Let nobody cancel any more, so that everything comes to an end."""
         self._is_settling.set()
 
-    def has_orders(self) -> bool:
-        """Whether something is still to be started."""
-        return bool(self._open)
+    def orders_left(self) -> int:
+        """How many are still to be started."""
+        return len(self._open)
 
     def end(self) -> None:
         """Have everybody stop."""
@@ -190,7 +190,7 @@ class Crowd:
 
     def _find_undecided(self) -> None:
         """What waits for a person, also where nobody knows of its start."""
-        for run in self._witness.runs_in(Status.PAUSED):
+        for run in self._witness.every_run(Status.PAUSED):
             if run.sample == samples.APPROVAL.name and run.id not in self._undecided:
                 self._undecided.append(run.id)
 

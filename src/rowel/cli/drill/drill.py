@@ -40,7 +40,7 @@ class Plan:
     #: Seconds between taking work and the next blow.
     shortest_s: float = 0.1
     longest_s: float = 1.2
-    #: Seconds that everything gets to end after the last blow.
+    #: Seconds after the last blow in which nothing ends, until it is believed that nothing more will.
     patience_s: float = 120.0
     database_url: str | None = field(default=None, repr=False)
     workers: int = 0
@@ -160,27 +160,30 @@ class Drill:
         """Wait until every run has ended, or waits for somebody who never comes."""
         self._fleet.await_ready()
         self._crowd.settle()
-        end = time.monotonic() + self._plan.patience_s
-        while time.monotonic() < end and not self._is_settled():
+        left, changed = -1, time.monotonic()
+        while left and time.monotonic() < changed + self._plan.patience_s:
             self._fleet.check()
             self._check()
             self._report(is_settling=True)
             time.sleep(_LOOK_EACH_S)
+            now = self._left()
+            if now not in (None, left):
+                left, changed = now, time.monotonic()
 
-    def _is_settled(self) -> bool:
-        if self._crowd.has_orders():
-            return False
+    def _left(self) -> int | None:
+        """How much is still to end; None where nobody can tell."""
         try:
             # Looked at twice: what was PAUSED at first may have been answered before it is looked for.
-            return not (self._has_running() or self._has_undecided() or self._has_running())
+            return self._crowd.orders_left() + self._running() + self._undecided() + self._running()
         except Away:
-            return False
+            return None
 
-    def _has_running(self) -> bool:
-        return any(self._witness.runs_in(status) for status in (Status.PENDING, Status.RUNNING))
+    def _running(self) -> int:
+        return sum(len(self._witness.runs_in(status)) for status in (Status.PENDING, Status.RUNNING))
 
-    def _has_undecided(self) -> bool:
-        return any(not SAMPLES[run.sample].stays_paused for run in self._witness.runs_in(Status.PAUSED))
+    def _undecided(self) -> int:
+        paused = self._witness.every_run(Status.PAUSED)
+        return sum(not SAMPLES[run.sample].stays_paused for run in paused)
 
     def _take_stock(self) -> History:
         """Look at everything once more, now that nothing moves."""

@@ -238,17 +238,18 @@ class Witness:
         reply = self.told("a list", lambda: self.client.runs(status=status, page_size=operations.PAGE_SIZE))
         return [self._note_run(run, reply) for run in reply.value or ()]
 
-    def every_run(self) -> Iterator[ShownRun]:
-        """All runs of all workflows, page by page. Raises `Away`."""
+    def every_run(self, status: str | None = None) -> Iterator[ShownRun]:
+        """All runs of all workflows, or those that have this status, page by page. Raises `Away`."""
         for workflow_id in self.samples:
             page = 1
-            while found := self._page(workflow_id, page):
+            while found := self._page(workflow_id, status, page):
                 yield from found
                 page += 1
 
-    def _page(self, workflow_id: str, page: int) -> list[ShownRun]:
+    def _page(self, workflow_id: str, status: str | None, page: int) -> list[ShownRun]:
+        size = operations.PAGE_SIZE
         reply = self.told(
-            "a list", lambda: self.client.runs(workflow_id, page=page, page_size=operations.PAGE_SIZE)
+            "a list", lambda: self.client.runs(workflow_id, status=status, page=page, page_size=size)
         )
         return [self._note_run(run, reply) for run in reply.value or ()]
 
