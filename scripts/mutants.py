@@ -84,7 +84,7 @@ def is_wanted(mutant: Mutant, words: Sequence[str]) -> bool:
 def check_health(copies: Copies, tests: Sequence[str]) -> str:
     """What the tests say where nothing is broken; nothing if they pass."""
     with copies.taken() as copy:
-        done = run(copy, tests)
+        done = run(copy, tests, PATIENCE_S * 5)
     return "" if done.returncode == 0 else done.stdout[-4000:]
 
 
@@ -120,7 +120,7 @@ def verdict_of(copy: Path, test: str) -> str:
     return verdict
 
 
-def run(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run(copy: Path, tests: Sequence[str], patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     """Run tests of this checkout on a copy of its source."""
     options = ("-q", "-p", "no:cacheprovider", "--no-header", "-o", f"pythonpath={copy} {ROOT}")
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{ROOT}", "CI": "true"}
@@ -131,7 +131,7 @@ def run(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=patience_s,
         check=False,
     )
 
