@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from rowel.core.inputs import received
+from rowel.core.inputs import received, sources
 from tests.support.graphs import graph
 
 
@@ -86,3 +86,30 @@ def test_two_predecessors_of_one_title_are_seen_as_one():
     twins = graph("a>c b>c", titles=[("a", "T"), ("b", "T")])
 
     assert received(twins, "c", {"a": {"x": 1, "y": 1}, "b": {"y": 2}}) == {"T": {"x": 1, "y": 2}}
+
+
+def sourced(shape, node, outputs):
+    """What the node receives, put together from where its inputs come from."""
+    found = sources(shape, node, outputs)
+    return None if found is None else {title: outputs[node_id] for title, node_id in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("shape", "node", "outputs"),
+    [
+        (graph("a>c b>c", titles=[("a", "First"), ("b", "Second")]), "c", {"a": {"x": 1}, "b": {"y": 2}}),
+        (graph("a>c b>c", any_of="c"), "c", {"b": {"x": 1}}),
+        (graph("a>b"), "b", {"a": {}}),
+        (graph("r>x", routers="r"), "x", {"r": {"yes": {"n": 1}}}),
+        (graph("h.approved>x h>x"), "x", {"h": {"n": 1}}),
+    ],
+)
+def test_inputs_that_others_put_out_say_where_they_come_from(shape, node, outputs):
+    assert sourced(shape, node, outputs) == received(shape, node, outputs)
+
+
+def test_what_is_made_of_several_outputs_or_of_a_part_comes_from_no_single_one():
+    twins = graph("a>c b>c", titles=[("a", "T"), ("b", "T")])
+
+    assert sources(twins, "c", {"a": {"x": 1}, "b": {"y": 2}}) is None
+    assert sources(ROUTER, "x", {"r": {"yes": {"n": 1}}}) is None

@@ -218,7 +218,7 @@ async def test_events_are_read_in_portions_without_a_gap(ledger: Ledger) -> None
 
 @given(st.integers(0, 100), st.lists(st.sampled_from(["run", "task", "log"]), min_size=1, max_size=9))
 def test_the_last_event_of_a_group_carries_the_groups_number(before: int, kinds: list[str]) -> None:
-    found = events.unpack(before + len(kinds), [{"kind": kind, "n": n} for n, kind in enumerate(kinds)])
+    found = events.numbered(before + len(kinds), [{"kind": kind, "n": n} for n, kind in enumerate(kinds)])
     assert [(one.number, one.kind, one.body) for one in found] == [
         (before + 1 + n, kind, {"n": n}) for n, kind in enumerate(kinds)
     ]

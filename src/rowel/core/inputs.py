@@ -25,6 +25,20 @@ def received(graph: Graph, node_id: str, outputs: Mapping[str, Fields]) -> dict[
     return result
 
 
+def sources(graph: Graph, node_id: str, outputs: Mapping[str, Fields]) -> dict[str, str] | None:
+    """{title: id of the predecessor whose outputs stand there}; None where something of what is `received` is not just
+    the outputs of one node."""
+    edges = graph.incoming[graph.index[node_id]]
+    if any(graph.routed[edge.node] and edge.handle != NO_HANDLE for edge in edges):
+        return None
+    found: dict[str, str] = {}
+    for edge in edges:
+        source = graph.specs[edge.node]
+        if outputs.get(source.id) is not None and found.setdefault(source.title, source.id) != source.id:
+            return None
+    return found
+
+
 def _merged(earlier: Any, value: Any) -> Any:
     if isinstance(earlier, Mapping) and isinstance(value, Mapping):
         return {**earlier, **value}

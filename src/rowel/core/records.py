@@ -136,6 +136,8 @@ class Task:
     retry_at: datetime | None = None
     usage: Usage | None = None
     logs: tuple[str, ...] = ()
+    #: Of inputs that are outputs of other tasks, whole: {title: path of the task}. For whoever keeps them only.
+    received_from: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def id(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rowel.core.inputs import received
+from rowel.core.inputs import received, sources
 from rowel.core.iterations import Iterations, whole
 from rowel.core.outcomes import Fields
 from rowel.core.planner import Planner, Settled
@@ -60,6 +60,13 @@ class Frame:
         if node_id == self.program.graph.input_id:
             return dict(self.inputs)
         return received(self.program.graph, node_id, self.outputs)
+
+    def sources_of(self, node_id: str) -> dict[str, str] | None:
+        """Of the tasks in here, those whose outputs this node receives now, {title: path}; None for other inputs."""
+        if node_id == self.program.graph.input_id:
+            return None
+        found = sources(self.program.graph, node_id, self.outputs)
+        return found and {title: self.path(source) for title, source in found.items()}
 
     def inner(
         self,

@@ -157,6 +157,7 @@ class Progress:
             status=TaskStatus.RUNNING,
             attempt=1 if before is None else before.attempt + 1,
             inputs=frame.received_by(node_id),
+            received_from=frame.sources_of(node_id),
             start_time=self.now(),
         )
         if is_pure:
@@ -438,6 +439,8 @@ def _to_keep(task: Task) -> Task:
     inputs, outputs = (fields and to_keep(fields, task.path) for fields in (task.inputs, task.outputs))
     if inputs is task.inputs and outputs is task.outputs:
         return task
+    if task.outputs is task.inputs:
+        outputs = inputs
     return task.evolve(inputs=inputs, outputs=outputs)
 
 

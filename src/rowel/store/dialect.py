@@ -19,6 +19,9 @@ from rowel.store.statements import Step
 #: Seconds that a write or a read waits for another process's lock on a SQLite file, and that a migration does.
 BUSY_S = 3.0
 MIGRATION_BUSY_S = 30.0
+#: KiB of pages that a connection to a SQLite file keeps. There are many that read, and the system caches the file too.
+READ_CACHE_KIB = 4_000
+WRITE_CACHE_KIB = 16_000
 
 #: What one step gave: its row where it returns one, else the number of rows it touched.
 Result = tuple[Any, ...] | int | None
@@ -98,13 +101,15 @@ class SQLite:
             poolclass=QueuePool,
             pool_size=8,
             max_overflow=24,
+            # Few are used where few are needed: what each has cached stays with it.
+            pool_use_lifo=True,
             connect_args={
                 "check_same_thread": False,
                 "timeout": busy_timeout_s,
                 "isolation_level": None,
             },
         )
-        event.listen(engine, "connect", lambda connection, _: self._prepare(connection))
+        event.listen(engine, "connect", lambda connection, _: _prepare(connection, READ_CACHE_KIB))
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -126,16 +131,8 @@ class SQLite:
 
     def connect(self) -> Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
-        self._prepare(connection)
+        _prepare(connection, WRITE_CACHE_KIB)
         return SQLiteConnection(connection)
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
-            # New files only, since it writes: pages that retention frees can be given back, a few at a time.
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-16000")
 
     def is_about_data(self, error: Exception) -> bool:
         return isinstance(
@@ -155,6 +152,15 @@ class SQLite:
 
     def is_database_error(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error)
+
+
+def _prepare(connection: sqlite3.Connection, cache_kib: int) -> None:
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # New files only, since it writes: pages that retention frees can be given back, a few at a time.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
 
 
 def _begin(connection: SQLConnection) -> None:

@@ -15,9 +15,8 @@ from rowel.core.outcomes import Usage
 from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Receipt, Run, RunID, Task
 from rowel.core.signatures import signature_of
 from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
-from rowel.store import rows
+from rowel.store import events, handovers, rows
 from rowel.store.dialect import Result
-from rowel.store.events import unpack
 from rowel.store.news import Job
 from rowel.store.receipts import LIFETIME
 from rowel.store.statements import Statement, Step
@@ -34,7 +33,7 @@ Fact = tuple[EventKind, Mapping[str, Any]]
 
 def numbered(last: int, facts: Sequence[Fact]) -> list[Event]:
     """The events that a landed group left; `last` is the number of its last one."""
-    return unpack(last, _bodies(facts))
+    return events.numbered(last, _bodies(facts))
 
 
 def _bodies(facts: Sequence[Fact]) -> list[dict[str, Any]]:
@@ -137,7 +136,7 @@ class Journal:
         if fence is not None:
             insert = self._sql.insert_row_of_lane
             values |= {"lane": fence.lane, "lane_epoch": fence.epoch}
-        steps = [insert.bind(values), *self._parts(run.id, stamp, changes)]
+        steps = [insert.bind(values), *self._parts(run.id, stamp, changes, run)]
         if batch is not None and output_file is not None:
             own = {**rows.batch_values(batch), "stamp": stamp}
             steps.append(self._sql.insert_batch.bind(own))
@@ -194,7 +193,7 @@ class Journal:
                 not has_progressed and all(task.status is not TaskStatus.COMPLETED for task in changes.tasks)
             ),
         }
-        steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes)]
+        steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes, run)]
         if status is not None:
             steps += self._tell_owner(run, status, stamp)
         row = await self._first_row(steps, _concerned(run), persistent=True)
@@ -252,7 +251,7 @@ class Journal:
         is_early = rest.status is RunStatus.FAILED and run.output_file_id is not None
         steps = [
             *first,
-            *self._parts(run.id, stamp, changes),
+            *self._parts(run.id, stamp, changes, run),
             *([self._sql.cancel_rows.bind({"run_id": run.id, "stamp": stamp})] if is_early else []),
             *self._tell_owner(run, rest.status, stamp, rest.message, changes.usage),
         ]
@@ -354,16 +353,19 @@ class Journal:
         """Remove the key's receipt if its time is over, and some others."""
         return [self._sql.drop_expired_receipt.bind(values), self._sql.sweep_receipts.bind(values)]
 
-    def _parts(self, run_id: RunID, stamp: int, changes: Changes) -> list[Step]:
+    def _parts(self, run_id: RunID, stamp: int, changes: Changes, run: Run | None = None) -> list[Step]:
         steps = [
-            self._sql.write_task.bind({**rows.task_values(task), "stamp": stamp}) for task in changes.tasks
+            self._sql.write_task.bind(
+                {**rows.task_values(task), **handovers.texts(task, run), "stamp": stamp}
+            )
+            for task in changes.tasks
         ]
         steps += [
             self._sql.open_pause.bind({**rows.pause_values(pause), "stamp": stamp})
             for pause in changes.pauses
         ]
         if changes.facts:
-            body = rows.to_text(_bodies(changes.facts))
+            body = events.pack(run_id, _bodies(changes.facts))
             steps.append(self._sql.write_events.bind({"run_id": run_id, "body": body, "stamp": stamp}))
         return steps
 

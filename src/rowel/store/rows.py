@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
 
-from rowel.core.outcomes import Usage
+from rowel.core.outcomes import Fields, Usage
 from rowel.core.records import (
     Answer,
     Batch,
@@ -103,6 +104,7 @@ def run_from_row(row: Row) -> Run:
 
 
 def task_values(task: Task) -> dict[str, Any]:
+    """All but what it received and put out."""
     return {
         "run_id": task.run_id,
         "path": task.path,
@@ -117,8 +119,6 @@ def task_values(task: Task) -> dict[str, Any]:
         "error": None if task.error is None else to_text(task.error),
         "usage": None if task.usage is None else to_text(_usage_values(task.usage)),
         "logs": to_text(task.logs) if task.logs else None,
-        "inputs": to_text(task.inputs),
-        "outputs": to_text(task.outputs),
     }
 
 
@@ -131,7 +131,7 @@ def _usage_values(usage: Usage) -> dict[str, Any]:
     }
 
 
-def task_from_row(row: Row) -> Task:
+def task_from_row(row: Mapping[Any, Any], inputs: Fields | None, outputs: Fields | None) -> Task:
     usage, routes = from_text(row["usage"]), from_text(row["routes"])
     return Task(
         run_id=RunID(row["run_id"]),
@@ -140,8 +140,8 @@ def task_from_row(row: Row) -> Task:
         parent_path=row["parent_path"],
         status=TaskStatus(row["status"]),
         attempt=row["attempt"],
-        inputs=from_text(row["inputs"]),
-        outputs=from_text(row["outputs"]),
+        inputs=inputs,
+        outputs=outputs,
         routes=None if routes is None else frozenset(routes),
         error=from_text(row["error"]),
         start_time=from_number(row["start_time"]),

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    RowMapping,
     ScalarSelect,
     Select,
     func,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 
 from rowel.core.records import Batch, Run, RunID, Task
 from rowel.core.status import RunStatus, RunType
-from rowel.store import rows
+from rowel.store import handovers, rows
 from rowel.store.tables import batches, runs, tasks
 
 COLUMNS = [column for column in runs.c if column.name != "stamp"]
@@ -61,19 +62,27 @@ def get_many(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
 
 def get_tasks(connection: Connection, run_id: str) -> list[Task]:
     """The run's tasks that have begun or ended, by start; canceled ones that never began last."""
-    query = select(tasks).where(tasks.c.run_id == run_id).order_by(*BY_START)
-    return [rows.task_from_row(row) for row in connection.execute(query).mappings()]
+    return get_tasks_of(connection, [run_id])[run_id]
 
 
 def get_tasks_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Task]]:
     """The tasks of many runs, by run id."""
-    found: dict[str, list[Task]] = {run_id: [] for run_id in run_ids}
+    found: dict[str, list[Task]] = {}
     for start in range(0, len(run_ids), CHUNK):
-        chunk = run_ids[start : start + CHUNK]
-        query = select(tasks).where(tasks.c.run_id.in_(chunk)).order_by(*BY_START)
-        for row in connection.execute(query).mappings():
-            found[row["run_id"]].append(rows.task_from_row(row))
+        found |= _tasks_of_chunk(connection, run_ids[start : start + CHUNK])
     return found
+
+
+def _tasks_of_chunk(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Task]]:
+    of_run: dict[str, list[RowMapping]] = {run_id: [] for run_id in run_ids}
+    query = select(tasks).where(tasks.c.run_id.in_(run_ids)).order_by(*BY_START)
+    found = connection.execute(query).mappings().all()
+    for row in found:
+        of_run[row["run_id"]].append(row)
+    asked = handovers.runs_asked(found)
+    inputs = select(runs.c.id, runs.c.initial_inputs).where(runs.c.id.in_(asked))
+    own = {run_id: rows.from_text(text) or {} for run_id, text in connection.execute(inputs)} if asked else {}
+    return {run_id: handovers.tasks_of(found, own) for run_id, found in of_run.items()}
 
 
 def get_batch(connection: Connection, run_id: str) -> Batch | None:
