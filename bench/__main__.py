@@ -71,9 +71,10 @@ def _measure(case: ModuleType, lab: Lab) -> list[Row]:
             rows.append(row)
             sys.stdout.write(f"  {report.sentence(row)}\n")
             sys.stdout.flush()
-    except (NotDone, NotInstalled) as error:
+    except Exception as error:  # noqa: BLE001  # one case that fails takes nothing from the others
+        why = str(error) if isinstance(error, (NotDone, NotInstalled)) else f"{type(error).__name__}: {error}"
         told = {(row.work, row.against) for row in rows}
-        missing = [unmeasured(work, against, str(error), bound=bound) for work, against, bound in case.ROWS]
+        missing = [unmeasured(work, against, why, bound=bound) for work, against, bound in case.ROWS]
         for row in missing:
             if (row.work, row.against) not in told:
                 rows.append(row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from bench import servers
 from bench.lab import Lab, Side
 from bench.processes import ROOT, environment, free_port
 from bench.readings import NotDone, Row, compare, least
