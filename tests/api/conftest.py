@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from tests.support.source import ROOT
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+async def engine(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[Engine]:
     """A real engine on a directory of this test's own."""
-    running = build_engine(tmp_path / "data")
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(sqlite_template, data / "rowel.db")
+    running = build_engine(data)
     await running.open()
     yield running
     await running.close()

@@ -80,7 +80,7 @@ def ask_about(operation: Any, mode: GenerationMode, known: dict[str, str]) -> No
     may_be_known = mode is GenerationMode.POSITIVE and operation.method.upper() != "DELETE"
 
     @given(case=operation.as_strategy(generation_mode=mode), is_known=booleans())
-    @settings(max_examples=10, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @settings(max_examples=6, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     def ask(case: schemathesis.Case, is_known: bool) -> None:
         if is_known and may_be_known:
             case.path_parameters.update({name: known[name] for name in case.path_parameters if name in known})

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from rowel.store.database import Database
-from tests.support.postgres import server
+from tests.support.postgres import Postgres, server
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,3 +110,27 @@ def test_a_server_that_cannot_start_says_why(tmp_path, postgres):
         server(tmp_path / "no-programs"),
     ):
         pass
+
+
+def test_a_database_that_was_used_is_as_new_under_another_name(postgres: Postgres) -> None:
+    template = postgres.template(lambda url: _create_table(url, "from_template"))
+    seen = []
+
+    def use(*, change: str = "INSERT INTO from_template VALUES (1)") -> None:
+        with postgres.database(template) as url, psycopg.connect(url, autocommit=True) as connection:
+            oid = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+            seen.append((url, oid.fetchone()))
+            assert connection.execute("SELECT count(*) FROM from_template").fetchone() == (0,)
+            connection.execute(change)
+
+    use()
+    use()
+    use(change="CREATE TABLE one_more (id int)")
+    use()
+
+    urls, numbers = zip(*seen, strict=True)
+    assert len(set(urls)) == 4
+    assert numbers[0] == numbers[1] == numbers[2] != numbers[3]
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(urls[0])
+    postgres.drop(template)

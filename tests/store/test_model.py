@@ -344,6 +344,6 @@ def test_the_journal_does_what_the_model_believes(sqlite_template: Path, tmp_pat
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25, stateful_step_count=30, suppress_health_check=list(HealthCheck), deadline=None
+            max_examples=15, stateful_step_count=30, suppress_health_check=list(HealthCheck), deadline=None
         ),
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -37,6 +38,30 @@ pg_ctl -D data -s -w -m immediate stop >>log 2>&1
 cd / && rm -rf "$2"
 """
 
+_THROW_OUT: LiteralString = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+_LOOK: LiteralString = """
+SELECT relname, relkind::text, relnatts, relchecks, relhastriggers, pg_relation_size(oid) > 500000
+FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT proname, 'function', pronargs, 0, false, false
+FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'settings', 'setting', count(*), 0, false, false
+FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY 1, 2
+"""
+#: Without triggers, which would note what is deleted.
+_EMPTY: LiteralString = """
+SET session_replication_role = replica;
+DO $$
+DECLARE one text;
+BEGIN
+  FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+    EXECUTE format('DELETE FROM %I', one);
+  END LOOP;
+  PERFORM setval(format('%I', sequencename)::regclass, start_value, false)
+  FROM pg_sequences WHERE schemaname = 'public';
+END $$
+"""
+
 
 def programs() -> Path | None:
     """The directory of the newest Postgres server programs here, or None."""
@@ -56,6 +81,9 @@ class Postgres:
     #: The process that ends the server and removes its files.
     keeper: int
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    #: Copies of a template that were used and are as new, and what a new one looks like.
+    _cleaned: dict[str, list[str]] = field(default_factory=dict)
+    _looks: dict[str, object] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         return f"postgresql://rowel:{self.password}@127.0.0.1:{self.port}/{database}"
@@ -87,22 +115,57 @@ class Postgres:
 
     @contextmanager
     def database(self, template: str | None = None) -> Iterator[str]:
-        """The URL of a database that exists for the length of the block."""
-        name = self.create(template)
+        """The URL of a database that exists for the length of the block: empty, or like `template`."""
+        cleaned = self._cleaned.get(template or "")
+        name = cleaned.pop() if cleaned else self.create(template)
         try:
             yield self.url(name)
         finally:
+            if template in self._looks:
+                self._clean(name, template)
+            else:
+                self.drop(name)
+
+    def _clean(self, database: str, template: str) -> None:
+        """Empty a copy of a template, which takes a tenth of the time of a new one. A database whose tables were
+        changed, or which has grown, is dropped. It gets a new name, so that whoever still has the old one is lost."""
+        name = f"test_{next(self._numbers)}"
+        with self._connect("postgres") as connection:
+            old, new = sql.Identifier(database), sql.Identifier(name)
+            connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(old))
+            connection.execute(_THROW_OUT, (database,))
+            connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, new))
+            connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(new))
+        with self._connect(name) as connection:
+            is_alike = _look(connection) == self._looks[template]
+            if is_alike:
+                connection.execute(_EMPTY)
+        if is_alike:
+            self._cleaned.setdefault(template, []).append(name)
+        else:
             self.drop(name)
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(self.url(database), autocommit=True)
 
     def template(self, prepare: Callable[[str], None]) -> str:
         """Make a database, let `prepare` fill it by its URL, and return its name for `create`."""
         name = self.create()
         prepare(self.url(name))
+        with self._connect(name) as connection:
+            self._looks[name] = _look(connection)
         return name
 
     def _run(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+        with self._connect("postgres") as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _look(connection: psycopg.Connection) -> object:
+    """What tells whether a database's tables are those of another one, and whether it is small still."""
+    found = connection.execute(_LOOK).fetchall()
+    is_migrated = any(name == "alembic_version" for name, *_ in found)
+    return found, is_migrated and connection.execute("SELECT * FROM alembic_version").fetchall()
 
 
 @contextmanager

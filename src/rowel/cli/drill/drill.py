@@ -134,6 +134,7 @@ class Drill:
         self._report()
 
     def _restart_store(self, restart: Callable[[], None]) -> None:
+        self._fleet.await_workers()
         begun = time.monotonic()
         restart()
         ended = time.monotonic()

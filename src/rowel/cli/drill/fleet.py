@@ -38,6 +38,13 @@ class Process:
         self._environment = environment
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        #: How much was in the log when it was started last.
+        self._said = 0
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has said that it is."""
+        return self._log.exists() and self._log.stat().st_size > self._said
 
     @property
     def is_running(self) -> bool:
@@ -45,6 +52,7 @@ class Process:
 
     def spawn(self) -> None:
         with self._log.open("ab") as log:
+            self._said = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rowel", *self._words],
                 env=dict(self._environment),
@@ -139,6 +147,15 @@ class Fleet:
                 return time.monotonic()
             time.sleep(_LOOK_EACH_S)
         raise Unfit(f"The server was not ready within {PATIENCE_S:g} s.")
+
+    def await_workers(self) -> None:
+        """Wait until every worker is at work: one that finds no store at its start ends. Raises `Unfit`."""
+        end = time.monotonic() + PATIENCE_S
+        while not all(worker.is_at_work for worker in self._workers):
+            self.check()
+            if time.monotonic() > end:
+                raise Unfit(f"A worker was not at work within {PATIENCE_S:g} s.")
+            time.sleep(_LOOK_EACH_S)
 
     def check(self) -> None:
         """Raises `Unfit` where a process ended by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from rowel.core.errors import Unavailable
 from rowel.engine.batches import Batches
@@ -103,13 +104,18 @@ class Cluster:
     async def wait_for_tables(self) -> None:
         """Wait until a server has brought the tables to this version's revision. Raises `Unavailable`."""
         end = asyncio.get_running_loop().time() + MIGRATION_PATIENCE_S
-        while not await asyncio.to_thread(self._database.is_migrated):
+        while not await self._has_tables():
             if asyncio.get_running_loop().time() > end:
                 raise Unavailable(
                     "The database's tables are not those of this version. Start `rowel serve` of this version: it "
                     "brings them up to date."
                 )
             await asyncio.sleep(0.5)
+
+    async def _has_tables(self) -> bool:
+        with suppress(Unavailable):  # it was there a moment ago, and restarts
+            return await asyncio.to_thread(self._database.is_migrated)
+        return False
 
     async def count_workers(self) -> int:
         """How many workers are alive."""
