@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
-from rowel.core.errors import Busy, Conflict, Invalid, NodeFailed
+from rowel.core.errors import Busy, Conflict, Invalid, NodeFailed, Unavailable
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.cluster import cluster
 from rowel.engine.compose import Role, build_engine
 from rowel.engine.reruns import Order
+from rowel.store.database import Database
 from tests.support.fake_nodes import once
 from tests.support.flows import child, flow, human, work
 from tests.support.house import all_of, reaches, save, statuses
@@ -228,3 +230,21 @@ async def test_a_retry_waits_for_its_time_in_a_worker(fleet, stage):
 def test_several_processes_never_share_a_file(tmp_path):
     with pytest.raises(Invalid, match="share a Postgres"):
         build_engine(tmp_path, role=Role.WORKS)
+
+
+async def test_a_worker_waits_where_postgres_restarts_while_it_begins(fleet, monkeypatch):
+    await fleet.server()
+    looks = iter([Unavailable("it restarts"), False, True])
+
+    def look(_):
+        found = next(looks)
+        if isinstance(found, Unavailable):
+            raise found
+        return found
+
+    monkeypatch.setattr(Database, "is_migrated", look)
+    monkeypatch.setattr(cluster, "TABLES_EACH_S", 0)
+
+    await fleet.worker()
+
+    assert list(looks) == []

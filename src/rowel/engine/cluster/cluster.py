@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a worker waits for a server to bring the tables up to date.
 MIGRATION_PATIENCE_S = 60.0
+TABLES_EACH_S = 0.5
 
 
 class Cluster:
@@ -110,7 +111,7 @@ class Cluster:
                     "The database's tables are not those of this version. Start `rowel serve` of this version: it "
                     "brings them up to date."
                 )
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(TABLES_EACH_S)
 
     async def _has_tables(self) -> bool:
         with suppress(Unavailable):  # it was there a moment ago, and restarts
