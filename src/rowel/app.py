@@ -57,6 +57,7 @@ def create_engine(settings: Settings, role: Role | None = None) -> Engine:
             batch=settings.batch_concurrency,
             queue=settings.queue_limit,
             upload=settings.upload_limit,
+            cache=settings.cache_limit,
         ),
         pace=Pace(
             heartbeat=settings.heartbeat_s,

@@ -71,6 +71,8 @@ class Settings:
     body_limit: int = 32 * MIB
     definition_limit: int = 8 * MIB
     upload_limit: int = 8 * 1024 * MIB
+    #: Characters of JSON.
+    cache_limit: int = 256 * MIB
     #: Harm that this process does to itself; for tests.
     faults: tuple[Fault, ...] = ()
     #: The variables that nodes may see: providers' keys and addresses.
@@ -245,5 +247,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "body_limit": _BYTES,
     "definition_limit": _BYTES,
     "upload_limit": _BYTES,
+    "cache_limit": _BYTES,
     "faults": parse_faults,
 }

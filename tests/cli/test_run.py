@@ -230,3 +230,17 @@ def test_a_key_that_is_none_is_a_mistake_in_the_command_line(rowel: Commands, ha
 
     assert ended.code == 2
     assert "printable ASCII" in ended.err
+
+
+def test_what_the_step_cache_knows_is_shown_and_fresh_does_it_anew(rowel: Commands, client: Client) -> None:
+    first, work = HALVES["nodes"]
+    definition = {**HALVES, "nodes": [first, {**work, "config": {**work["config"], "cache_s": 60}}]}
+    workflow = client.workflows.create("cached halves", definition).id
+
+    def shown(*options: str) -> str:
+        run_id = rowel("run", workflow, "-i", "n=8", "--json", *options).json["id"]
+        return rowel("show", run_id).out
+
+    assert "cached" not in shown()
+    assert "cached" in shown()
+    assert "cached" not in shown("--fresh")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from rowel.api.answers import answer
+from rowel.api.queries import Start
 from rowel.api.refusals import refusals
 from rowel.api.rendering import batch_response, run_response, verdict_response
 from rowel.api.repeats import REPEATABLE, RepeatOf
@@ -49,18 +50,21 @@ async def change_batch(run_id: str, body: BatchChangeRequest, engine: EngineOf) 
     response_model=RunResponse,
     responses={**REPEATABLE, **refusals(400, 409, 429)},
 )
-async def redrive_batch(run_id: str, body: RedriveRequest, engine: EngineOf, repeat: RepeatOf) -> Response:
+async def redrive_batch(
+    run_id: str, body: RedriveRequest, start: Start, engine: EngineOf, repeat: RepeatOf
+) -> Response:
     """Run rows of an ended batch again, as a new batch whose output holds all rows. The old one stays as it ended."""
     match body.rows:
         case RowsOfCause():
-            wish = Redrive(cause=body.rows.cause, version=body.version)
+            wish = Redrive(cause=body.rows.cause, version=body.version, fresh=start.fresh)
         case str():
-            wish = Redrive(rows=Kind(body.rows), version=body.version)
+            wish = Redrive(rows=Kind(body.rows), version=body.version, fresh=start.fresh)
         case _:
-            wish = Redrive(rows=body.rows, version=body.version)
+            wish = Redrive(rows=body.rows, version=body.version, fresh=start.fresh)
     return await repeat.answer(
         lambda once: engine.redrive_batch(run_id, wish, once=once),
         lambda seen: answer(run_response(seen, engine.now())),
+        asked=start.asked,
     )
 
 

@@ -47,7 +47,23 @@ class OptionalPageQuery(_Query):
         return ((self.page or 1) - 1) * (self.at_most or 0)
 
 
-class WaitQuery(_Query):
+class StartQuery(_Query):
+    """How a run is to be made."""
+
+    fresh: Annotated[
+        bool,
+        Field(
+            description="Nodes with `cache_s` don't ask the step cache; what they give replaces what is there."
+        ),
+    ] = False
+
+    @property
+    def asked(self) -> list[str] | None:
+        """What of it makes the same body another request."""
+        return ["fresh"] if self.fresh else None
+
+
+class WaitQuery(StartQuery):
     timeout: Annotated[
         Seconds, Field(description="How long to wait; past it the answer is 202 and the run goes on.")
     ] = 300.0
@@ -97,6 +113,7 @@ class DatasetQuery(_Query):
 Pages = Annotated[PageQuery, Query()]
 OptionalPages = Annotated[OptionalPageQuery, Query()]
 Wait = Annotated[WaitQuery, Query()]
+Start = Annotated[StartQuery, Query()]
 OfPause = Annotated[PauseQuery, Query()]
 Slim = Annotated[SlimQuery, Query()]
 WorkflowRuns = Annotated[WorkflowRunsQuery, Query()]

@@ -82,6 +82,7 @@ def task_response(view: RunView, task: Task, *, slim: bool = False) -> TaskRespo
         "logs": None if slim else list(task.logs),
         "reused": task.is_reused,
         "given": task.is_given,
+        "cached": task.is_cached,
     }
 
 

@@ -201,6 +201,7 @@ class TaskResponse(TypedDict):
         bool, Field(description="It was taken over from the run that this one repeats, not executed.")
     ]
     given: Annotated[bool, Field(description="Its outputs were given in the request, not made by the node.")]
+    cached: Annotated[bool, Field(description="Its outputs came from the step cache: the node was not run.")]
 
 
 class RunResponse(TypedDict):

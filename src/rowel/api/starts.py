@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rowel.api.answers import answer
 from rowel.api.ids import known_id
-from rowel.api.queries import Wait
+from rowel.api.queries import Start, Wait
 from rowel.api.refusals import Responses, refusals
 from rowel.api.rendering import run_response
 from rowel.api.repeats import REPEATABLE, RepeatOf
@@ -46,6 +46,7 @@ async def run_workflow(
     return await repeat.answer(
         lambda once: _run(workflow_id, body, wait, engine, once),
         lambda seen: outcome(seen, engine.now(), seen.outputs),
+        asked=wait.asked,
     )
 
 
@@ -57,6 +58,7 @@ async def run_workflow_v2(
     return await repeat.answer(
         lambda once: _run(workflow_id, body, wait, engine, once),
         lambda seen: outcome(seen, engine.now(), run_response(seen, engine.now())),
+        asked=wait.asked,
     )
 
 
@@ -72,27 +74,37 @@ async def run_partial(
             body.initial_inputs,
             body.partial_outputs,
             timeout_s=wait.timeout,
+            fresh=wait.fresh,
             once=once,
         ),
         lambda seen: outcome(seen, engine.now(), seen.outputs),
+        asked=wait.asked,
     )
 
 
 @router.post("/wf/{workflow_id}/start_run/", response_model=RunResponse, responses=_ACCEPTING)
-async def start_run(workflow_id: str, body: StartRunRequest, engine: EngineOf, repeat: RepeatOf) -> Response:
+async def start_run(
+    workflow_id: str, body: StartRunRequest, start: Start, engine: EngineOf, repeat: RepeatOf
+) -> Response:
     """Accept a run and answer at once: it is kept and will end, whatever happens."""
     parent_run_id = _parent(body.parent_run_id)
     return await repeat.answer(
         lambda once: engine.start(
-            workflow_id, body.initial_inputs, parent_run_id=parent_run_id, files=body.files, once=once
+            workflow_id,
+            body.initial_inputs,
+            parent_run_id=parent_run_id,
+            files=body.files,
+            fresh=start.fresh,
+            once=once,
         ),
         lambda seen: answer(run_response(seen, engine.now())),
+        asked=start.asked,
     )
 
 
 @router.post("/wf/{workflow_id}/start_batch_run/", response_model=RunResponse, responses=_ACCEPTING)
 async def start_batch_run(
-    workflow_id: str, body: BatchRunRequest, engine: EngineOf, repeat: RepeatOf
+    workflow_id: str, body: BatchRunRequest, start: Start, engine: EngineOf, repeat: RepeatOf
 ) -> Response:
     """Accept a batch: one run per row of a dataset. Answers with the parent run."""
     dataset_id = known_id(body.dataset_id, "dataset")
@@ -105,9 +117,11 @@ async def start_batch_run(
             column_map=body.column_map,
             failure_threshold=threshold,
             canary=body.canary,
+            fresh=start.fresh,
             once=once,
         ),
         lambda seen: answer(run_response(seen, engine.now())),
+        asked=start.asked,
     )
 
 
@@ -127,6 +141,7 @@ async def _run(
         parent_run_id=_parent(body.parent_run_id),
         files=body.files,
         timeout_s=wait.timeout,
+        fresh=wait.fresh,
         once=once,
     )
 

@@ -12,7 +12,7 @@ from rowel.cli.exits import Exit, fail
 from rowel.cli.looks import console, say
 from rowel.cli.reruns import read_version
 from rowel.cli.runs import RunArgument
-from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, IdempotencyKey, Url, connected, print_json
+from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Fresh, IdempotencyKey, Url, connected, print_json
 from rowel.cli.wishes import AtATime, FailAfter, JudgeAfter, read_rows, read_threshold
 
 
@@ -68,6 +68,7 @@ def redrive(
     ] = None,
     version: Annotated[str, typer.Option(help="same, latest, or a number.")] = "same",
     stay: Annotated[bool, typer.Option("--follow/--no-follow", help="Watch it until it rests.")] = True,
+    is_fresh: Fresh = False,
     idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -81,7 +82,9 @@ def redrive(
         chosen = read_rows(rows, "--rows")
     wanted = read_version(version)
     with connected(url, api_key) as client:
-        live = client.redrive(run_id, chosen, cause=cause, version=wanted, idempotency_key=idempotency_key)
+        live = client.redrive(
+            run_id, chosen, cause=cause, version=wanted, fresh=is_fresh, idempotency_key=idempotency_key
+        )
         if not as_json:
             say(f"Batch {live.id} runs rows of batch {run_id} again.")
         follow_batch(client, live, stays=stay, as_json=as_json, url=url)

@@ -15,6 +15,7 @@ from rowel.cli.server import (
     DEFAULT_URL,
     ApiKey,
     AsJson,
+    Fresh,
     IdempotencyKey,
     Url,
     connected,
@@ -47,6 +48,7 @@ def batch(
     fail_after: FailAfter = None,
     judge_after: JudgeAfter = None,
     follow: Annotated[bool, typer.Option(help="Watch it until it rests.")] = True,
+    is_fresh: Fresh = False,
     idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -63,6 +65,7 @@ def batch(
             column_map=column_map,
             failure_threshold=threshold,
             canary=canary,
+            fresh=is_fresh,
             idempotency_key=idempotency_key,
         )
         if not as_json:

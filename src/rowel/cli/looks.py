@@ -172,11 +172,17 @@ def _is_shown(task: Task, place: int, count: int) -> bool:
 
 
 def _task(task: Task) -> str:
-    took = "[dim]reused[/]" if task.reused else "[dim]given[/]" if task.given else seconds(task.duration)
+    took = _origin(task) or seconds(task.duration)
     line = f"{status(task.status)} [bold]{escape(_name(task))}[/]  {took}"
     if not task.error:
         return line
     return f"{line}\n[red]{escape(task.error.splitlines()[0])}[/]\n{trace(task.error)}".rstrip("\n")
+
+
+def _origin(task: Task) -> str | None:
+    """Where the outputs of a task come from that was not executed."""
+    words = {"reused": task.reused, "given": task.given, "cached": task.cached}
+    return next((f"[dim]{word}[/]" for word, is_so in words.items() if is_so), None)
 
 
 def trace(error: str) -> str:

@@ -14,7 +14,7 @@ from rowel.cli.following import left_running
 from rowel.cli.inputs import read_inputs
 from rowel.cli.looks import console, say
 from rowel.cli.runs import Given, RunArgument, show_end
-from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, IdempotencyKey, Url, connected, print_json
+from rowel.cli.server import DEFAULT_URL, ApiKey, AsJson, Fresh, IdempotencyKey, Url, connected, print_json
 from rowel.client.models import Run
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def rerun(
     is_plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and start nothing.")] = False,
     background: Annotated[bool, typer.Option("--background", help="Print the run's id at once.")] = False,
     every_node: Annotated[bool, typer.Option("--all", help="Show the outputs of every node.")] = False,
+    is_fresh: Fresh = False,
     idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -53,7 +54,7 @@ def rerun(
         if is_plan:
             _show_plan(client, run_id, wish, as_json=as_json)
             return
-        live = client.rerun(run_id, **wish, idempotency_key=idempotency_key)
+        live = client.rerun(run_id, **wish, fresh=is_fresh, idempotency_key=idempotency_key)
         if background:
             seen = live.run
         else:

@@ -17,6 +17,7 @@ from rowel.cli.server import (
     DEFAULT_URL,
     ApiKey,
     AsJson,
+    Fresh,
     IdempotencyKey,
     Url,
     connected,
@@ -59,6 +60,7 @@ def run(
     given: Given = None,
     background: Annotated[bool, typer.Option("--background", help="Print the run's id at once.")] = False,
     every_node: Annotated[bool, typer.Option("--all", help="Show the outputs of every node.")] = False,
+    is_fresh: Fresh = False,
     idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -68,7 +70,7 @@ def run(
     with connected(url, api_key) as client:
         found = find_workflow(client, workflow)
         inputs = read_inputs(client, found.definition, given or [])
-        live = client.start(found.id, inputs, idempotency_key=idempotency_key)
+        live = client.start(found.id, inputs, fresh=is_fresh, idempotency_key=idempotency_key)
         if background:
             seen = live.run
         else:

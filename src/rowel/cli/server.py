@@ -38,6 +38,9 @@ IdempotencyKey = Annotated[
         "--idempotency-key", callback=_checked_key, help="Do this once, however often it comes with this key."
     ),
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Run nodes with cache_s again; don't ask the step cache.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

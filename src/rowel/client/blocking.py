@@ -80,16 +80,18 @@ class Client:
         inputs: Inputs | None = None,
         *,
         timeout: float | None = None,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> Outputs:
         """Run to the end and return {node id: outputs} of the COMPLETED nodes.
 
         Raises `RunFailed` (`RunCanceled`), `RunPaused` where it waits for a person, `StillRunning` after `timeout`
         seconds; all have `.run`, and the run goes on without you. Without a `timeout` it waits as long as it takes.
+        Nodes of a `fresh` run don't ask the step cache.
         """
         deadline = Deadline(timeout, time.monotonic())
         try:
-            operation = operations.run(workflow_id, inputs, timeout, idempotency_key)
+            operation = operations.run(workflow_id, inputs, timeout, idempotency_key, fresh=fresh)
             return self.call(operation, deadline)
         except StillRunning as late:
             left = deadline.left(time.monotonic())
@@ -101,10 +103,11 @@ class Client:
         inputs: Inputs | None = None,
         *,
         parent_run_id: str | None = None,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens."""
-        operation = operations.start(workflow_id, inputs, parent_run_id, idempotency_key)
+        operation = operations.start(workflow_id, inputs, parent_run_id, idempotency_key, fresh=fresh)
         return LiveRun(self, self.call(operation))
 
     def run_partial(
@@ -114,12 +117,15 @@ class Client:
         inputs: Inputs | None = None,
         partial_outputs: Inputs | None = None,
         *,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> Outputs:
         """Run one node and those of its ancestors that have no entry in `partial_outputs`. Raises like `run`."""
         try:
             return self.call(
-                operations.run_partial(workflow_id, node_id, inputs, partial_outputs, idempotency_key)
+                operations.run_partial(
+                    workflow_id, node_id, inputs, partial_outputs, idempotency_key, fresh=fresh
+                )
             )
         except StillRunning as late:
             return LiveRun(self, late.run).outputs()
@@ -132,6 +138,7 @@ class Client:
         edits: Inputs | None = None,
         inputs: Inputs | None = None,
         version: int | str = "same",
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveRun:
         """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
@@ -145,6 +152,7 @@ class Client:
             edits=edits,
             inputs=inputs,
             version=version,
+            fresh=fresh,
             idempotency_key=idempotency_key,
         )
         return LiveRun(self, self.call(operation))
@@ -174,7 +182,7 @@ class Client:
             done = done.then(self.call(operation))
         return done
 
-    def batch(
+    def batch(  # noqa: PLR0913  # the words of a batch
         self,
         workflow_id: str,
         dataset: str | Path,
@@ -183,6 +191,7 @@ class Client:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
@@ -202,6 +211,7 @@ class Client:
             column_map=column_map,
             failure_threshold=failure_threshold,
             canary=canary,
+            fresh=fresh,
             idempotency_key=idempotency_key,
         )
         return LiveBatch(self, self.call(operation))
@@ -213,6 +223,7 @@ class Client:
         *,
         cause: str | None = None,
         version: int | str = "same",
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
@@ -221,7 +232,7 @@ class Client:
         `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
         """
         operation = operations.redrive(
-            run_id, rows, cause=cause, version=version, idempotency_key=idempotency_key
+            run_id, rows, cause=cause, version=version, fresh=fresh, idempotency_key=idempotency_key
         )
         return LiveBatch(self, self.call(operation))
 

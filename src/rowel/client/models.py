@@ -90,6 +90,8 @@ class Task(Model):
     reused: bool = False
     #: Its outputs were given by whoever started the run, and not made by the node.
     given: bool = False
+    #: Its outputs came from the step cache: the node was not run.
+    cached: bool = False
 
     @property
     def duration(self) -> float | None:

@@ -88,6 +88,10 @@ def _page(page: int, page_size: int) -> dict[str, int]:
     return {"page": page, "page_size": page_size}
 
 
+def _start(fresh: bool) -> dict[str, str]:
+    return {"fresh": "true"} if fresh else {}
+
+
 def _without_none(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -133,13 +137,18 @@ def list_versions(workflow_id: str) -> Operation[list[Version]]:
 
 
 def run(
-    workflow_id: str, inputs: Inputs | None, timeout: float | None, idempotency_key: str | None = None
+    workflow_id: str,
+    inputs: Inputs | None,
+    timeout: float | None,
+    idempotency_key: str | None = None,
+    *,
+    fresh: bool = False,
 ) -> Operation[Outputs]:
     wait_s = SERVER_WAIT_S if timeout is None else min(timeout, SERVER_WAIT_S)
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "run"),
-        query={"timeout": wait_s},
+        query={"timeout": wait_s, **_start(fresh)},
         body=_without_none(initial_inputs=inputs),
         headers=keyed(idempotency_key),
         silence_s=wait_s + MARGIN_S,
@@ -153,11 +162,13 @@ def run_partial(
     inputs: Inputs | None,
     partial_outputs: Inputs | None,
     idempotency_key: str | None = None,
+    *,
+    fresh: bool = False,
 ) -> Operation[Outputs]:
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "run_partial"),
-        query={"timeout": SERVER_WAIT_S},
+        query={"timeout": SERVER_WAIT_S, **_start(fresh)},
         body=_without_none(node_id=node_id, initial_inputs=inputs, partial_outputs=partial_outputs),
         headers=keyed(idempotency_key),
         silence_s=SERVER_WAIT_S + MARGIN_S,
@@ -166,18 +177,24 @@ def run_partial(
 
 
 def start(
-    workflow_id: str, inputs: Inputs | None, parent_run_id: str | None, idempotency_key: str | None = None
+    workflow_id: str,
+    inputs: Inputs | None,
+    parent_run_id: str | None,
+    idempotency_key: str | None = None,
+    *,
+    fresh: bool = False,
 ) -> Operation[Run]:
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "start_run"),
+        query=_start(fresh),
         body=_without_none(initial_inputs=inputs, parent_run_id=parent_run_id),
         headers=keyed(idempotency_key),
     )
     return Operation(request=request, read=one(Run))
 
 
-def start_batch(
+def start_batch(  # noqa: PLR0913  # the words of a batch
     workflow_id: str,
     dataset_id: str,
     mini_batch_size: int,
@@ -185,6 +202,7 @@ def start_batch(
     column_map: Mapping[str, str] | None = None,
     failure_threshold: Mapping[str, Any] | None = None,
     canary: int | None = None,
+    fresh: bool = False,
     idempotency_key: str | None = None,
 ) -> Operation[Run]:
     body = _without_none(
@@ -197,6 +215,7 @@ def start_batch(
     request = Request(
         method="POST",
         path=path("wf", workflow_id, "start_batch_run"),
+        query=_start(fresh),
         body=body,
         headers=keyed(idempotency_key),
     )
@@ -238,6 +257,7 @@ def redrive(
     *,
     cause: str | None,
     version: int | str,
+    fresh: bool = False,
     idempotency_key: str | None = None,
 ) -> Operation[Run]:
     named: Any = rows if isinstance(rows, str) else list(rows)
@@ -245,6 +265,7 @@ def redrive(
     request = Request(
         method="POST",
         path=path("run", run_id, "batch", "redrive"),
+        query=_start(fresh),
         body=body,
         headers=keyed(idempotency_key),
         silence_s=READING_S,
@@ -317,11 +338,16 @@ def rerun(
     edits: Inputs | None,
     inputs: Inputs | None,
     version: int | str,
+    fresh: bool = False,
     idempotency_key: str | None = None,
 ) -> Operation[Run]:
     body = _rerun_body(from_nodes, edits, inputs, version)
     request = Request(
-        method="POST", path=path("run", run_id, "rerun"), body=body, headers=keyed(idempotency_key)
+        method="POST",
+        path=path("run", run_id, "rerun"),
+        query=_start(fresh),
+        body=body,
+        headers=keyed(idempotency_key),
     )
     return Operation(request=request, read=one(Run))
 

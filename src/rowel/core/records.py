@@ -101,6 +101,8 @@ class Run:
     #: Raised by everything outside the runner that gives it work; a run rests only on the number it has seen.
     signals: int = 0
     recoveries: int = 0
+    #: Its nodes don't ask the step cache.
+    is_fresh: bool = False
 
     @property
     def rests(self) -> bool:
@@ -136,6 +138,8 @@ class Task:
     retry_at: datetime | None = None
     usage: Usage | None = None
     logs: tuple[str, ...] = ()
+    #: Its outputs came from the step cache: the node was not run.
+    is_cached: bool = False
     #: Of inputs that are outputs of other tasks, whole: {title: path of the task}. For whoever keeps them only.
     received_from: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 

@@ -52,6 +52,8 @@ class Rowel:
     the last engine on it ended go on at once. On Postgres it is one of many: it accepts runs and moves what the queue
     gives it, beside `rowel serve` and `rowel worker`.
 
+    Nodes of a `fresh` run don't ask the step cache.
+
     What comes with an `idempotency_key` is done once in 24 hours, however often it is asked for. `InProgress` is raised
     while it is worked on, `KeyReused` where the key came with another request before.
     """
@@ -107,6 +109,7 @@ class Rowel:
         inputs: Inputs | None = None,
         *,
         timeout: float | None = None,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Run to the end and return {node id: outputs} of the COMPLETED nodes.
@@ -115,22 +118,29 @@ class Rowel:
         `StillRunning` after `timeout` seconds; all have `.run`, and the run goes on without you.
         """
         seen = await self._once(
-            lambda once: self._engine.run(workflow_id, inputs, timeout_s=_seconds(timeout), once=once),
+            lambda once: self._engine.run(
+                workflow_id, inputs, timeout_s=_seconds(timeout), fresh=fresh, once=once
+            ),
             idempotency_key,
             ("run", workflow_id),
-            inputs,
+            _asked(inputs, fresh),
         )
         return outputs_of(seen)
 
     async def start(
-        self, workflow_id: str, inputs: Inputs | None = None, *, idempotency_key: str | None = None
+        self,
+        workflow_id: str,
+        inputs: Inputs | None = None,
+        *,
+        fresh: bool = False,
+        idempotency_key: str | None = None,
     ) -> LiveRun:
         """Accept a run and return at once. What is accepted ends, whatever happens to this process."""
         seen = await self._once(
-            lambda once: self._engine.start(workflow_id, inputs, once=once),
+            lambda once: self._engine.start(workflow_id, inputs, fresh=fresh, once=once),
             idempotency_key,
             ("start", workflow_id),
-            inputs,
+            _asked(inputs, fresh),
         )
         return LiveRun(self._engine, seen)
 
@@ -142,16 +152,23 @@ class Rowel:
         partial_outputs: Inputs | None = None,
         *,
         timeout: float | None = None,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Run one node and those of its ancestors that have no entry in `partial_outputs`."""
         seen = await self._once(
             lambda once: self._engine.run_partial(
-                workflow_id, node_id, inputs, partial_outputs, timeout_s=_seconds(timeout), once=once
+                workflow_id,
+                node_id,
+                inputs,
+                partial_outputs,
+                timeout_s=_seconds(timeout),
+                fresh=fresh,
+                once=once,
             ),
             idempotency_key,
             ("run_partial", workflow_id),
-            [node_id, inputs, partial_outputs],
+            _asked([node_id, inputs, partial_outputs], fresh),
         )
         return outputs_of(seen)
 
@@ -163,6 +180,7 @@ class Rowel:
         edits: Inputs | None = None,
         inputs: Inputs | None = None,
         version: int | str = "same",
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveRun:
         """Repeat an ended run as a new one: what did not complete runs, the rest is reused; if all did, all runs anew.
@@ -170,12 +188,18 @@ class Rowel:
         `from_nodes` run with all behind them; nodes in `edits` get these outputs and don't run; `inputs` replace the
         run's. `version` is `same`, `latest` or a number. Raises `Conflict` while the run is open.
         """
-        order = Order(from_nodes=from_nodes or (), edits=edits or {}, initial_inputs=inputs, version=version)
+        order = Order(
+            from_nodes=from_nodes or (),
+            edits=edits or {},
+            initial_inputs=inputs,
+            version=version,
+            fresh=fresh,
+        )
         seen = await self._once(
             lambda once: self._engine.rerun(run_id, order, once=once),
             idempotency_key,
             ("rerun", run_id),
-            [list(order.from_nodes), order.edits, inputs, version],
+            _asked([list(order.from_nodes), order.edits, inputs, version], fresh),
         )
         return LiveRun(self._engine, seen)
 
@@ -207,7 +231,7 @@ class Rowel:
             done = done.then(models.Pruned.from_wire({**step, "is_complete": dry_run or step["is_complete"]}))
         return done
 
-    async def batch(
+    async def batch(  # noqa: PLR0913  # the words of a batch
         self,
         workflow_id: str,
         dataset: str | Path,
@@ -216,6 +240,7 @@ class Rowel:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run the workflow once for each row of a dataset: a file's path (CSV, JSONL, Parquet) or a dataset's id.
@@ -238,11 +263,12 @@ class Rowel:
                 column_map=column_map,
                 failure_threshold=failure_threshold,
                 canary=canary,
+                fresh=fresh,
                 once=once,
             ),
             idempotency_key,
             ("batch", workflow_id),
-            [dataset_id, mini_batch_size, wish],
+            _asked([dataset_id, mini_batch_size, wish], fresh),
         )
         return LiveBatch(self._engine, seen)
 
@@ -253,6 +279,7 @@ class Rowel:
         *,
         cause: str | None = None,
         version: int | str = "same",
+        fresh: bool = False,
         idempotency_key: str | None = None,
     ) -> LiveBatch:
         """Run rows of an ended batch again, as a new batch whose output holds all rows; the old one stays as it ended.
@@ -260,12 +287,12 @@ class Rowel:
         `rows` are `failed`, `unfinished` (what did not complete) or numbers; `cause` is a signature of its causes.
         `version` is `same`, `latest` or a number. Raises `Conflict` while the batch is open.
         """
-        wish = redrive_of(rows, cause, version)
+        wish = redrive_of(rows, cause, version, fresh=fresh)
         seen = await self._once(
             lambda once: self._engine.redrive_batch(run_id, wish, once=once),
             idempotency_key,
             ("redrive", run_id),
-            [rows if isinstance(rows, str) else list(rows), cause, version],
+            _asked([rows if isinstance(rows, str) else list(rows), cause, version], fresh),
         )
         return LiveBatch(self._engine, seen)
 
@@ -418,6 +445,11 @@ class LiveBatch(LiveRun):
             async for part in parts:
                 file.write(part)
         return path
+
+
+def _asked(rest: Any, fresh: bool) -> Any:
+    """What a request asks for, besides what it is about."""
+    return [rest, "fresh"] if fresh else rest
 
 
 def _seconds(timeout: float | None) -> float:

@@ -58,6 +58,7 @@ def _task(seen: RunView, task: records.Task) -> models.Task:
         subworkflow_output=_plain(seen.body_outputs(task)),
         reused=task.is_reused,
         given=task.is_given,
+        cached=task.is_cached,
     )
 
 
@@ -147,15 +148,17 @@ def standing_of(standing: Standing) -> models.Progress:
     )
 
 
-def redrive_of(rows: str | Sequence[int], cause: str | None, version: int | str) -> Redrive:
+def redrive_of(
+    rows: str | Sequence[int], cause: str | None, version: int | str, *, fresh: bool = False
+) -> Redrive:
     """Raises `Invalid` where `rows` is a word that means nothing."""
     if cause is not None:
-        return Redrive(cause=cause, version=version)
+        return Redrive(cause=cause, version=version, fresh=fresh)
     if not isinstance(rows, str):
-        return Redrive(rows=rows, version=version)
+        return Redrive(rows=rows, version=version, fresh=fresh)
     if rows not in set(Kind):
         raise Invalid(f"rows: 'failed', 'unfinished' or row numbers, not {rows[:128]!r}.")
-    return Redrive(rows=Kind(rows), version=version)
+    return Redrive(rows=Kind(rows), version=version, fresh=fresh)
 
 
 def verdict_of(verdict: Verdict) -> models.RowDecisions:

@@ -263,6 +263,7 @@ class BatchMover:
             parent_run_id=self.run.id,
             owner_id=self.run.id,
             row_index=row.index,
+            is_fresh=self.run.is_fresh,
         )
         frame = new_frame(run, program)
         runner = Runner(self._means, run, frame, is_new=True, cursor=self._batch.cursor)

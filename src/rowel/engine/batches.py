@@ -41,6 +41,8 @@ class BatchWish:
     threshold: Mapping[str, Any] | None = None
     #: How many rows are tried before somebody is asked about the others.
     canary: int | None = None
+    #: Its rows don't ask the step cache.
+    fresh: bool = False
 
     def options(self) -> dict[str, Any]:
         """What of it the batch keeps as plain JSON. Raises `InvalidInputs`."""
@@ -110,7 +112,7 @@ class Batches:
         is_empty = dataset.rows == 0
         run = pinned.new_run(
             RunType.BATCH, now, input_dataset_id=dataset.id, output_file_id=file_id, has_work=not is_empty
-        )
+        ).evolve(is_fresh=wish.fresh)
         if is_empty:
             run = run.evolve(status=RunStatus.COMPLETED, end_time=now, message="0 of 0 rows completed.")
         batch = Batch(

@@ -27,6 +27,7 @@ from rowel.engine.programs import Programs
 from rowel.engine.reruns import Reruns
 from rowel.engine.shelves import Shelves
 from rowel.engine.starts import Starts
+from rowel.engine.stepcache import MAX_SIZE, StepCache
 from rowel.engine.takeovers import Takeovers
 from rowel.engine.timers import Timers
 from rowel.engine.upkeep import Upkeep
@@ -76,6 +77,8 @@ class Capacity:
     queue: int = 10_000
     #: Bytes of one upload.
     upload: int = MAX_UPLOAD
+    #: Characters of JSON in the step cache.
+    cache: int = MAX_SIZE
 
 
 def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen here
@@ -125,6 +128,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         wakeups=wakeups,
         dispatch=dispatch,
         upkeep=upkeep,
+        cache=StepCache(database, clock, max_size=capacity.cache),
     )
     return _engine(
         house,

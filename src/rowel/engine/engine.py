@@ -97,6 +97,7 @@ class Engine:
             self._cluster.stop()
         await self._timers.close()
         await self._house.dispatch.close(at_once=at_once)
+        await self._house.cache.close()
 
     async def close(self, *, at_once: bool = False) -> None:
         """Let running tasks end (`at_once`: interrupt them), write what they gave, and let go of everything. Runs stay
@@ -171,15 +172,20 @@ class Engine:
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
         timeout_s: float = 300.0,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
-        """Run and return when the run rests (ended or PAUSED), or after `timeout_s` seconds as it is then."""
+        """Run and return when the run rests (ended or PAUSED), or after `timeout_s` seconds as it is then.
+
+        The nodes of a `fresh` run don't ask the step cache; what they give replaces what is there.
+        """
         return await self._starts.run(
             workflow_id,
             initial_inputs,
             parent_run_id=parent_run_id,
             files=files,
             timeout_s=timeout_s,
+            fresh=fresh,
             once=once,
         )
 
@@ -190,11 +196,12 @@ class Engine:
         *,
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
         """Accept a run and return at once; it is in the store and will end."""
         return await self._starts.start(
-            workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files, once=once
+            workflow_id, initial_inputs, parent_run_id=parent_run_id, files=files, fresh=fresh, once=once
         )
 
     async def run_partial(
@@ -205,11 +212,12 @@ class Engine:
         partial_outputs: Mapping[str, Fields] | None = None,
         *,
         timeout_s: float = 300.0,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
         """Run one node and those of its ancestors that have no given outputs."""
         return await self._starts.run_partial(
-            workflow_id, node_id, initial_inputs, partial_outputs, timeout_s=timeout_s, once=once
+            workflow_id, node_id, initial_inputs, partial_outputs, timeout_s=timeout_s, fresh=fresh, once=once
         )
 
     async def rerun(self, run_id: str, order: Order, *, once: Once | None = None) -> RunView:
@@ -220,7 +228,7 @@ class Engine:
         """What such a rerun would run, and what it would reuse. Starts nothing."""
         return await self._reruns.plan(run_id, order)
 
-    async def start_batch(
+    async def start_batch(  # noqa: PLR0913  # the words of a batch
         self,
         workflow_id: str,
         dataset_id: str,
@@ -229,6 +237,7 @@ class Engine:
         column_map: Mapping[str, str] | None = None,
         failure_threshold: Mapping[str, Any] | None = None,
         canary: int | None = None,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
         """Accept a batch: one run per row of a dataset, `mini_batch_size` of them in flight.
@@ -240,6 +249,7 @@ class Engine:
             column_map=column_map or {},
             threshold=failure_threshold,
             canary=canary,
+            fresh=fresh,
         )
         return await self._batches.start(workflow_id, dataset_id, wish, once=once)
 

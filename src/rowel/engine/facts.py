@@ -28,6 +28,8 @@ def of_task(task: Task) -> Fact:
         body["attempt"] = task.attempt
     if task.error is not None:
         body["error"] = task.error
+    if task.is_cached:
+        body["cached"] = True
     return EventKind.TASK, body
 
 

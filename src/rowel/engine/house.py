@@ -11,6 +11,7 @@ from rowel.engine.clock import Clock
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.marks import Marks
 from rowel.engine.programs import Programs
+from rowel.engine.stepcache import StepCache
 from rowel.engine.upkeep import Upkeep
 from rowel.engine.wakeups import Wakeups
 from rowel.engine.workflows import Workflows
@@ -34,6 +35,7 @@ class House:
     wakeups: Wakeups
     dispatch: LocalDispatch
     upkeep: Upkeep
+    cache: StepCache
     marks: Marks = field(default_factory=Marks)
 
     def now(self) -> datetime:

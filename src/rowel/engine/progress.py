@@ -16,6 +16,7 @@ from rowel.core.records import Pause as PauseRecord
 from rowel.core.records import PauseID, Run, Task
 from rowel.core.retry import Retry
 from rowel.core.status import RunStatus, RunType, TaskStatus
+from rowel.core.stepcache import CacheEntry
 from rowel.engine import facts
 from rowel.engine.clock import Clock
 from rowel.engine.execute import run_pure
@@ -83,6 +84,9 @@ class Progress:
         self._tasks: dict[str, Task] = {}
         self._pauses: list[PauseRecord] = []
         self._facts: list[Fact] = []
+        #: What a node gives that is to be kept in the step cache, by path, and what is to be written of it.
+        self._to_keep: dict[str, CacheEntry] = {}
+        self._entries: list[CacheEntry] = []
 
     def now(self) -> datetime:
         """The time to be noted. It never goes back within a run, though the clock may be set back."""
@@ -103,9 +107,13 @@ class Progress:
     def collect(self) -> Changes:
         """Hand over everything that is to be written."""
         changes = Changes(
-            tasks=list(self._tasks.values()), pauses=self._pauses, facts=self._facts, usage=self.usage
+            tasks=list(self._tasks.values()),
+            pauses=self._pauses,
+            facts=self._facts,
+            usage=self.usage,
+            entries=self._entries,
         )
-        self._tasks, self._pauses, self._facts = {}, [], []
+        self._tasks, self._pauses, self._facts, self._entries = {}, [], [], []
         return changes
 
     def put_back(self, changes: Changes) -> None:
@@ -113,6 +121,7 @@ class Progress:
         self._tasks = {task.path: task for task in changes.tasks} | self._tasks
         self._pauses = [*changes.pauses, *self._pauses]
         self._facts = [*changes.facts, *self._facts]
+        self._entries = [*changes.entries, *self._entries]
 
     @property
     def message(self) -> str | None:
@@ -200,6 +209,14 @@ class Progress:
         usage = context.usage if context.usage.requests or context.usage.input_tokens else None
         place.frame.tasks[place.node_id] = place.task.evolve(usage=usage, logs=tuple(context.logs))
 
+    def spare(self, place: Place) -> None:
+        """The step cache knows what the node would give."""
+        place.frame.tasks[place.node_id] = place.task.evolve(is_cached=True)
+
+    def keep(self, place: Place, entry: CacheEntry) -> None:
+        """What the node gives is to be kept in the step cache once the task is COMPLETED."""
+        self._to_keep[place.path] = entry
+
     def settle(self, place: Place, outcome: Outcome) -> None:
         """Take in what a node said."""
         match outcome:
@@ -222,6 +239,8 @@ class Progress:
     def _complete(self, place: Place, done: Done, error: str | None = None) -> None:
         frame, node_id = place
         frame.outputs[node_id] = done.outputs
+        if (entry := self._to_keep.pop(place.path, None)) is not None:
+            self._entries.append(entry)
         self._end(place, TaskStatus.COMPLETED, outputs=done.outputs, routes=done.routes, error=error)
         self._apply(frame, frame.planner.complete(node_id, done.routes))
         self.look_up_from(frame)

@@ -22,6 +22,7 @@ from rowel.store import leftovers, pruning
 from rowel.store.leftovers import LeftoverWrites
 from rowel.store.pruning import BEGINNING, Gone, Marked, PruneWrites
 from rowel.store.receipts import LIFETIME
+from rowel.store.stepcache import StepCacheWrites
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -92,6 +93,7 @@ class Pruning:
         self._before = before
         self._writes = PruneWrites(house.database.writer, house.database.dialect)
         self._leftovers = LeftoverWrites(house.database.writer, house.database.dialect)
+        self._cached = StepCacheWrites(house.database.writer, house.database.dialect)
         self._runs, self._rows, self._pages = Stride(10, 50), Stride(50, 1000), Stride(50, 500)
         self._ends_at = _now() + BUDGET_S
         self._done = Pruned()
@@ -187,6 +189,8 @@ class Pruning:
         now = self._house.now()
         await self._leftovers.forget_writers(now)
         while await self._rows.take(self._leftovers.forget_requests(now - LIFETIME, self._rows.size)):
+            pass
+        while await self._rows.take(self._cached.forget_expired(now, self._rows.size)):
             pass
         while found := await self._read(
             lambda connection: leftovers.deleted_workflows(connection, self._before, TOGETHER)

@@ -40,6 +40,8 @@ class Redrive:
     rows: Sequence[int] | Kind = Kind.FAILED
     cause: str | None = None
     version: int | str = "same"
+    #: The rows don't ask the step cache.
+    fresh: bool = False
 
 
 class Redrives:
@@ -62,7 +64,7 @@ class Redrives:
         dataset = await find_dataset(self._house, batch.dataset_id)
         pinned = await pinned_again(self._house.workflows, await get_run(self._house, run_id), wish.version)
         selection = await self._selection(run, batch, dataset, wish)
-        again = BatchWish(window=batch.window, column_map=batch.column_map)
+        again = BatchWish(window=batch.window, column_map=batch.column_map, fresh=wish.fresh)
         part = Part(origin_id=run.id, selection=selection)
         return await self._batches.accept(pinned, dataset, again, part, once=once)
 

@@ -32,6 +32,8 @@ class Order:
     initial_inputs: Inputs | None = None
     #: `same` as the run's, `latest`, or a number.
     version: int | str = "same"
+    #: Its nodes don't ask the step cache.
+    fresh: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Reruns:
         partial = old.partial and {**old.partial, "scope": sorted(rerun.plan.fates)}
         run = rerun.pinned.new_run(
             RunType.RERUN, self._house.now(), initial_inputs=inputs, origin_id=old.id, partial=partial
-        )
+        ).evolve(is_fresh=order.fresh)
         return await self._starts.accept(run, rerun.pinned, born_tasks(run, rerun), once=once)
 
     async def _plan(self, run_id: str, order: Order, *, is_only_asked: bool) -> Rerun:
@@ -173,7 +175,9 @@ def born_tasks(run: Run, rerun: Rerun) -> list[Task]:
 def _copy(run: Run, task: Task) -> Task:
     """A task as the rerun has it from its first moment on. What it cost was paid by the run that it is from."""
     start = None if task.start_time is None else run.start_time
-    return task.evolve(run_id=run.id, attempt=0, usage=None, start_time=start, end_time=run.start_time)
+    return task.evolve(
+        run_id=run.id, attempt=0, usage=None, start_time=start, end_time=run.start_time, is_cached=False
+    )
 
 
 def _canceled(run: Run, node_id: str) -> Task:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from rowel.core.errors import Invalid, NotFound
-from rowel.core.outcomes import Failure, Outcome, StartChild
+from rowel.core.outcomes import Done, Failure, Outcome, StartChild
 from rowel.core.records import Receipt, Run
 from rowel.core.status import RunStatus
 from rowel.engine import facts
@@ -25,7 +25,9 @@ from rowel.engine.execute import attempt
 from rowel.engine.frames import Frame
 from rowel.engine.patience import until_back
 from rowel.engine.progress import Answer, Place, Progress
+from rowel.engine.stepcache import StepCache
 from rowel.engine.wakeups import Wakeups
+from rowel.nodes.base import Node
 from rowel.nodes.context import Services
 from rowel.store.journal import Changes, Fact, Fence, Journal, Rest, numbered
 
@@ -57,6 +59,7 @@ class Means:
     start_child: Callable[[Run, str, StartChild], Awaitable[None]]
     #: Reads the run again, and what became of its tasks that wait for people and for child runs (by path).
     read_news: ReadNews
+    cache: StepCache
 
 
 class Runner:
@@ -201,11 +204,24 @@ class Runner:
             await self._read_news()
 
     async def _execute(self, place: Place) -> None:
+        node, inputs = place.frame.program.nodes[place.node_id], place.task.inputs or {}
+        cache = self._means.cache
+        key = cache.key_of(node, inputs)
+        if key is not None and (found := await cache.find(key, self.run)) is not None:
+            self.progress.spare(place)
+            self._tell(place, Done(found))
+            return
         context = self.progress.context(place)
-        node = place.frame.program.nodes[place.node_id]
-        outcome = await attempt(node, place.task.inputs or {}, context, partial(self._tell_wait, place))
+        outcome = await attempt(node, inputs, context, partial(self._tell_wait, place))
         self.progress.spent(place, context)
+        if key is not None and isinstance(outcome, Done) and outcome.routes is None:
+            self._keep(place, node, key, outcome)
         self._tell(place, outcome)
+
+    def _keep(self, place: Place, node: Node[Any], key: str, done: Done) -> None:
+        entry = self._means.cache.entry(node, key, done.outputs)
+        if entry is not None:
+            self.progress.keep(place, entry)
 
     def _tell_wait(self, place: Place, why: str) -> None:
         self.progress.tell_wait(place, why)

@@ -39,6 +39,7 @@ class Starts:
             wakeups=house.wakeups,
             start_child=self.start_child,
             read_news=read_news,
+            cache=house.cache,
         )
 
     async def start(
@@ -48,10 +49,11 @@ class Starts:
         *,
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
         """Accept a run and let it move in the background. What is returned is in the store."""
-        run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
+        run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files, fresh=fresh)
         self._house.dispatch.check_room()
         return await self.accept(run, pinned, once=once)
 
@@ -63,10 +65,11 @@ class Starts:
         parent_run_id: str | None = None,
         files: Mapping[str, Sequence[str]] | None = None,
         timeout_s: float = 300.0,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
         """Run and wait until the run rests or `timeout_s` seconds are over; then the run goes on by itself."""
-        run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files)
+        run, pinned = await self._prepare(workflow_id, initial_inputs, parent_run_id, files, fresh=fresh)
         return await self._run(run, pinned, timeout_s, once)
 
     async def run_partial(
@@ -77,6 +80,7 @@ class Starts:
         partial_outputs: Mapping[str, Fields] | None,
         *,
         timeout_s: float = 300.0,
+        fresh: bool = False,
         once: Once | None = None,
     ) -> RunView:
         """Run one node and those of its ancestors that have no given outputs."""
@@ -88,7 +92,7 @@ class Starts:
         )
         used = {name: outputs for name, outputs in given.items() if name in scope}
         run = pinned.new_run(RunType.PARTIAL, self._house.now(), initial_inputs=inputs).evolve(
-            partial={"node_id": node_id, "scope": sorted(scope)}
+            partial={"node_id": node_id, "scope": sorted(scope)}, is_fresh=fresh
         )
         return await self._run(run, pinned, timeout_s, once, given_tasks(run, used))
 
@@ -105,7 +109,7 @@ class Starts:
         await self._check_nesting(owner)
         inputs = await self.checked_inputs(pinned.program, {pinned.program.input_id: wish.inputs}, {})
         run = pinned.new_run(owner.run_type, self._house.now(), initial_inputs=inputs).evolve(
-            parent_run_id=owner.id, owner_id=owner.id, owner_path=path
+            parent_run_id=owner.id, owner_id=owner.id, owner_path=path, is_fresh=owner.is_fresh
         )
         changes = Changes(facts=[facts.of_run(run, RunStatus.PENDING)])
         return run if await self._house.journal.begin(run, changes, persistent=True) else None
@@ -130,13 +134,15 @@ class Starts:
         initial_inputs: Inputs | None,
         parent_run_id: str | None,
         files: Mapping[str, Sequence[str]] | None,
+        *,
+        fresh: bool,
     ) -> tuple[Run, Pinned]:
         pinned = await self._house.workflows.current(workflow_id)
         if parent_run_id is not None:
             await self._check_parent(parent_run_id)
         inputs = await self.checked_inputs(pinned.program, initial_inputs, files or {})
         run = pinned.new_run(RunType.INTERACTIVE, self._house.now(), initial_inputs=inputs)
-        return run.evolve(parent_run_id=parent_run_id), pinned
+        return run.evolve(parent_run_id=parent_run_id, is_fresh=fresh), pinned
 
     async def _check_parent(self, parent_run_id: str) -> None:
         try:

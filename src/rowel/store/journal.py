@@ -15,6 +15,7 @@ from rowel.core.outcomes import Usage
 from rowel.core.records import Batch, Event, OutputFile, Pause, PauseID, Receipt, Run, RunID, Task
 from rowel.core.signatures import signature_of
 from rowel.core.status import EventKind, PauseAction, RunStatus, TaskStatus
+from rowel.core.stepcache import CacheEntry
 from rowel.store import events, handovers, rows
 from rowel.store.dialect import Result
 from rowel.store.news import Job
@@ -51,6 +52,8 @@ class Changes:
     usage: Usage | None = None
     #: For the request that begins the run.
     receipt: Receipt | None = None
+    #: What nodes gave, for the step cache.
+    entries: Sequence[CacheEntry] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,10 +367,17 @@ class Journal:
             self._sql.open_pause.bind({**rows.pause_values(pause), "stamp": stamp})
             for pause in changes.pauses
         ]
+        steps += self._entries(changes.entries, stamp, run_id)
         if changes.facts:
             body = events.pack(run_id, _bodies(changes.facts))
             steps.append(self._sql.write_events.bind({"run_id": run_id, "body": body, "stamp": stamp}))
         return steps
+
+    def _entries(self, entries: Sequence[CacheEntry], stamp: int, run_id: RunID) -> list[Step]:
+        return [
+            self._sql.write_entry.bind({**rows.entry_values(entry), "run_id": run_id, "stamp": stamp})
+            for entry in entries
+        ]
 
     def _tell_owner(
         self,

@@ -28,6 +28,7 @@ from rowel.core.records import (
     WorkflowID,
 )
 from rowel.core.status import PauseAction, RunStatus, RunType, TaskStatus
+from rowel.core.stepcache import CacheEntry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -82,6 +83,7 @@ def run_values(run: Run) -> dict[str, Any]:
         "seq": run.seq,
         "signals": run.signals,
         "recoveries": run.recoveries,
+        "is_fresh": 1 if run.is_fresh else None,
         "initial_inputs": to_text(run.initial_inputs),
     }
 
@@ -99,6 +101,7 @@ def run_from_row(row: Row) -> Run:
             "partial": from_text(row["partial"]),
             "initial_inputs": from_text(row["initial_inputs"]),
             "has_work": bool(row["has_work"]),
+            "is_fresh": bool(row["is_fresh"]),
         }
     )
 
@@ -119,6 +122,17 @@ def task_values(task: Task) -> dict[str, Any]:
         "error": None if task.error is None else to_text(task.error),
         "usage": None if task.usage is None else to_text(_usage_values(task.usage)),
         "logs": to_text(task.logs) if task.logs else None,
+        "is_cached": 1 if task.is_cached else None,
+    }
+
+
+def entry_values(entry: CacheEntry) -> dict[str, Any]:
+    outputs = to_text(entry.outputs)
+    return {
+        "key": entry.key,
+        "size": len(outputs or ""),
+        "expires_at": to_number(entry.expires_at),
+        "outputs": outputs,
     }
 
 
@@ -149,6 +163,7 @@ def task_from_row(row: Mapping[Any, Any], inputs: Fields | None, outputs: Fields
         retry_at=from_number(row["retry_at"]),
         usage=None if usage is None else Usage(**usage),
         logs=tuple(from_text(row["logs"]) or ()),
+        is_cached=bool(row["is_cached"]),
     )
 
 

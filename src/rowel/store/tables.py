@@ -100,6 +100,8 @@ runs = Table(
     Column("initial_inputs", Text),
     #: The run that this one repeats: a rerun's, or a redriven batch's.
     Column("origin_id", Text),
+    #: 1: its nodes don't ask the step cache.
+    Column("is_fresh", SmallInteger),
 )
 #: Lists are merged from parts: see `store/lists.py`.
 Index(
@@ -225,6 +227,8 @@ tasks = Table(
     Column("logs", Text),
     Column("inputs", Text),
     Column("outputs", Text),
+    #: 1: its outputs came from the step cache.
+    Column("is_cached", SmallInteger),
 )
 
 pauses = Table(
@@ -337,6 +341,18 @@ requests = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 Index(None, requests.c.created_at)
+
+#: What nodes gave that say `cache_s`, by a hash of what was asked of them.
+step_cache = Table(
+    "step_cache",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    #: Characters of the outputs.
+    Column("size", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("outputs", Text, nullable=False),
+)
+Index(None, step_cache.c.expires_at, step_cache.c.key)
 
 datasets = Table(
     "datasets",

@@ -32,7 +32,18 @@ from sqlalchemy.sql import ClauseElement
 from rowel.core.status import RunStatus, TaskStatus
 from rowel.store.dialect import Dialect
 from rowel.store.statements import Statement, compile_statement
-from rowel.store.tables import batches, causes, events, lanes, output_files, pauses, requests, runs, tasks
+from rowel.store.tables import (
+    batches,
+    causes,
+    events,
+    lanes,
+    output_files,
+    pauses,
+    requests,
+    runs,
+    step_cache,
+    tasks,
+)
 
 FINAL_RUN = [status.value for status in RunStatus if status.is_final]
 FINAL_TASK = [status.value for status in TaskStatus if status.is_final]
@@ -158,6 +169,7 @@ class Transitions:
         self._compile_batches()
         self._compile_causes()
         self._compile_receipts()
+        self.write_entry = self._entry()
 
     def _compiled(self, statement: ClauseElement) -> Statement:
         return compile_statement(statement, self._dialect.sql)
@@ -367,6 +379,18 @@ class Transitions:
             .on_conflict_do_update(
                 index_elements=[column.name for column in causes.primary_key],
                 set_={"count": causes.c.count + 1},
+            )
+        )
+
+    def _entry(self) -> Statement:
+        """Keep what a node gave. What expires sooner is replaced."""
+        names = [column.name for column in step_cache.c]
+        source = select(*[_typed(step_cache, name) for name in names]).where(_stamped())
+        entry = self._dialect.insert(step_cache).from_select(names, source)
+        return self._compiled(
+            entry.on_conflict_do_update(
+                index_elements=["key"],
+                set_={name: entry.excluded[name] for name in names if name != "key"},
             )
         )
 

@@ -73,6 +73,7 @@ class Share:
             parent_run_id=batch_id,
             owner_id=batch_id,
             row_index=row.index,
+            is_fresh=self.job.run.is_fresh,
         )
         frame = new_frame(run, program)
         runner = Runner(self._means, run, frame, is_new=True, fence=fence)
