@@ -31,7 +31,7 @@ def main() -> None:
         raise SystemExit(f"There is no case {unknown[0]!r}; --list shows them.")
     begin = time.monotonic()
     with _alone(), ExitStack() as stack:
-        lab = Lab(is_quick=options.quick, stack=stack)
+        lab = Lab(is_quick=options.quick, is_long=options.long, stack=stack)
         before = machine.conditions()
         facts = {
             **machine.describe(peers.CACHE),
@@ -44,6 +44,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="about 3 minutes: fewer and shorter turns")
+    parser.add_argument("--long", action="store_true", help="a batch of a million rows, half an hour more")
     parser.add_argument("--only", metavar="CASES", help="some of the cases, with commas between")
     parser.add_argument("--list", action="store_true", help="say which cases there are")
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md", help="where to write")

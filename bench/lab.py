@@ -35,8 +35,10 @@ class Side:
 class Lab:
     """One run of the bench."""
 
-    def __init__(self, *, is_quick: bool, stack: ExitStack) -> None:
+    def __init__(self, *, is_quick: bool, is_long: bool = False, stack: ExitStack) -> None:
+        """`is_long`: batches of a million rows, which take longer than all the rest."""
         self.is_quick = is_quick
+        self.is_long = is_long
         self._stack = stack
         self._postgres: Any = None
         self._fastest = float("inf")
