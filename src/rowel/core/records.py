@@ -105,6 +105,11 @@ class Run:
     is_fresh: bool = False
 
     @property
+    def is_batch(self) -> bool:
+        """Whether it moves rows. A batch has an output file from its beginning, and it alone has one."""
+        return self.output_file_id is not None
+
+    @property
     def rests(self) -> bool:
         """Whether nothing moves it any more: it has ended, or it waits for people alone."""
         return self.status.is_final or (self.status is RunStatus.PAUSED and not self.has_work)

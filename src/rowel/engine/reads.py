@@ -24,7 +24,8 @@ async def get_run(house: House, run_id: str) -> RunView:
             return None
         version = workflows.get_version(connection, run.version_id)
         assert version is not None
-        return run, version, runs.get_tasks(connection, run.id), runs.get_batch(connection, run.id)
+        batch = runs.get_batch(connection, run.id) if run.is_batch else None
+        return run, version, runs.get_tasks(connection, run.id), batch
 
     found = await house.database.read(query)
     if found is None:
@@ -94,7 +95,7 @@ async def pause_history(house: House, run_id: str) -> list[Pause]:
 def _views(house: House, connection: Connection, found: Sequence[Run]) -> list[RunView]:
     ids = [run.id for run in found]
     tasks = runs.get_tasks_of(connection, ids)
-    batches = runs.get_batches(connection, ids)
+    batches = runs.get_batches(connection, [run.id for run in found if run.is_batch])
     versions: dict[str, Version] = {}
     for version_id in {run.version_id for run in found}:
         version = workflows.get_version(connection, version_id)

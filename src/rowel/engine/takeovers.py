@@ -24,7 +24,7 @@ from rowel.engine.restore import Restoration, first_reasons, latest_time
 from rowel.engine.runner import Means, News, Runner
 from rowel.engine.views import outputs_of, usage_of
 from rowel.store import lanes, pauses, runs, workflows
-from rowel.store.journal import Changes, Rest
+from rowel.store.journal import Changes, Rest, Taken
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -69,17 +69,18 @@ class Takeovers:
         return None if found is None else self._runner(found)
 
     async def _claim(self, run_id: RunID) -> Found | None:
-        before = await self._read(lambda connection: runs.get(connection, run_id))
+        before, fresh = await self._read(lambda connection: _look(connection, run_id))
         if before is None or before.status.is_final or not before.has_work:
             return None
-        begins = before.status is RunStatus.PENDING
-        told = [facts.of_run(before, RunStatus.RUNNING)] if begins else []
+        told = [facts.of_run(before, RunStatus.RUNNING)] if fresh else []
         taken = await self._house.journal.take(run_id, told)
         if taken is None:
             return None
         if told:
             self._house.publish(run_id, taken.seq, told)
-        found = await self._read(lambda connection: _read(connection, run_id))
+        found = None if fresh is None else _begun(fresh, taken)
+        if found is None:
+            found = await self._read(lambda connection: _read(connection, run_id))
         run = found[0]
         if run.recoveries > self._house.upkeep.recoveries and not await self._has_workers(run):
             await self._give_up(run)
@@ -174,8 +175,24 @@ class Takeovers:
         await until_back(lambda: wake_owner(self._house, run))
 
 
-def _read(connection: Connection, run_id: RunID) -> Found:
+def _look(connection: Connection, run_id: RunID) -> tuple[Run | None, Found | None]:
+    """The run, and all that belongs to it where nobody has moved it yet."""
     run = runs.get(connection, run_id)
+    is_fresh = run is not None and run.status is RunStatus.PENDING and run.has_work
+    return run, _read(connection, run_id, run) if is_fresh else None
+
+
+def _begun(fresh: Found, taken: Taken) -> Found | None:
+    """What was read before the run was taken, as it is since then. None where anything else came in between."""
+    run, version, tasks, paused, batch = fresh
+    if taken != Taken(run.seq + 1, run.epoch + 1, run.signals):
+        return None
+    run = run.evolve(status=RunStatus.RUNNING, seq=taken.seq, epoch=taken.epoch)
+    return run, version, tasks, paused, batch
+
+
+def _read(connection: Connection, run_id: RunID, run: Run | None = None) -> Found:
+    run = run or runs.get(connection, run_id)
     assert run is not None
     version = workflows.get_version(connection, run.version_id)
     assert version is not None
@@ -184,5 +201,5 @@ def _read(connection: Connection, run_id: RunID) -> Found:
         version,
         runs.get_tasks(connection, run_id),
         pauses.open_of_run(connection, run_id),
-        runs.get_batch(connection, run_id),
+        runs.get_batch(connection, run_id) if run.is_batch else None,
     )

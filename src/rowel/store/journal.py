@@ -251,7 +251,7 @@ class Journal:
     async def _rest(
         self, run: Run, changes: Changes, rest: Rest, stamp: int, first: Sequence[Step]
     ) -> int | None:
-        is_early = rest.status is RunStatus.FAILED and run.output_file_id is not None
+        is_early = rest.status is RunStatus.FAILED and run.is_batch
         steps = [
             *first,
             *self._parts(run.id, stamp, changes, run),
@@ -418,8 +418,8 @@ class Journal:
 
 def job_of(run: Run) -> Job:
     """Rows and batches keep to a queue of their own, so that nobody waits for them."""
-    is_batch = run.row_index is not None or run.output_file_id is not None
-    return Job(BATCH_QUEUE if is_batch else INTERACTIVE_QUEUE, run.id)
+    is_of_batch = run.row_index is not None or run.is_batch
+    return Job(BATCH_QUEUE if is_of_batch else INTERACTIVE_QUEUE, run.id)
 
 
 def _concerned(run: Run) -> list[str]:

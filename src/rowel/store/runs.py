@@ -91,6 +91,8 @@ def get_batch(connection: Connection, run_id: str) -> Batch | None:
 
 def get_batches(connection: Connection, run_ids: Sequence[str]) -> dict[str, Batch]:
     """The batches among these runs. All counts of one are those of one moment."""
+    if not run_ids:
+        return {}
     counts = [_open_rows().label("paused"), _open_rows(is_paused=False).label("running")]
     query = select(batches, *counts).where(batches.c.run_id.in_(run_ids))
     found = [rows.batch_from_row(row) for row in connection.execute(query).mappings()]
