@@ -47,7 +47,7 @@ lock: ## Write the locks anew from pyproject.toml (UPGRADE=--upgrade for newer v
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) $(UPGRADE) --group build -c requirements/dev.txt -o requirements/build.txt
-	for peer in langgraph dbos procrastinate endpoint pyspur; do \
+	for peer in langgraph dbos procrastinate endpoint pyspur py-spy; do \
 	  $(COMPILE) $(UPGRADE) bench/peers/$$peer.in -o bench/peers/$$peer.txt || exit 1; done
 
 clean: ## Remove what was built and what tools remember

@@ -18,6 +18,9 @@ from bench.peers import NotInstalled
 from bench.readings import NotDone, Row, unmeasured
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+#: It quotes the figures of a whole run.
+README = HERE.parent / "README.md"
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="a batch of a million rows, half an hour more")
     parser.add_argument("--only", metavar="CASES", help="some of the cases, with commas between")
     parser.add_argument("--list", action="store_true", help="say which cases there are")
-    parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md", help="where to write")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where to write")
     return parser.parse_args()
 
 
@@ -99,9 +102,10 @@ def _write(
     options.results.with_suffix(".svg").write_text(
         plot.draw([row for rows in results.values() for row in rows])
     )
-    options.results.with_suffix(".json").write_text(
-        json.dumps(report.figures(facts, results), indent=1, ensure_ascii=False) + "\n"
-    )
+    said = report.figures(facts, results)
+    options.results.with_suffix(".json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    if options.results == RESULTS and not options.only:
+        README.write_text(report.quote(README.read_text(), said))
     missed = [row for rows in results.values() for row in rows if row.holds is False]
     sys.stdout.write(f"\nWritten: {options.results}. {len(missed)} floors are missed.\n")
 

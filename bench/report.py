@@ -80,10 +80,40 @@ def _figure(row: Row) -> dict[str, Any]:
         "value": row.value,
         "unit": row.unit,
         "floor": row.bound.figure if row.bound else None,
+        "is_least": row.bound.is_least if row.bound else None,
         "holds": row.holds,
         "why": row.why,
         "turns": {side.name: side.values for side in (row.ours, row.theirs) if side is not None},
     }
+
+
+#: Between these two lines stand the figures of a page that quotes the results.
+BEGIN, END = "<!-- figures of `make bench` -->", "<!-- end of the figures -->"
+
+
+def quote(page: str, said: Mapping[str, Any]) -> str:
+    """The page with the figures between its marks as `figures` said them. Raises `ValueError` where it has no marks."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{_summary(said)}{END}{after}"
+
+
+def _summary(said: Mapping[str, Any]) -> str:
+    """A table of everything that has a floor: reached, missed and not measured alike."""
+    rows = [row for rows in said["cases"].values() for row in rows if row["floor"] is not None]
+    lines = ["| work | against | measured | to reach |", "|---|---|---|---|"]
+    for row in rows:
+        reached = {True: "", False: " (missed)", None: ""}[row["holds"]]
+        measured = "not measured" if row["value"] is None else _with_unit(number(row["value"]), row["unit"])
+        to_reach = f"{'≥' if row['is_least'] else '≤'} {_with_unit(format(row['floor'], 'g'), row['unit'])}"
+        lines.append(f"| {row['work']} | {row['against']} | {measured}{reached} | {to_reach} |")
+    return "\n".join(lines) + "\n"
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text}{unit}" if unit in {"×", "%"} else f"{text} {unit}"
 
 
 def number(value: float) -> str:
@@ -108,13 +138,11 @@ def _against(row: Row) -> str:
 def _value(row: Row) -> str:
     if row.value is None:
         return ""
-    gap = "" if row.unit in {"×", "%"} else " "
     spread = f" ({number(row.spread[0])}–{number(row.spread[1])})" if row.spread and row.theirs else ""
-    return f"**{number(row.value)}{gap}{row.unit}**{spread}"
+    return f"**{_with_unit(number(row.value), row.unit)}**{spread}"
 
 
 def _bound(bound: Bound | None) -> str:
     if bound is None:
         return ""
-    gap = "" if bound.unit in {"×", "%"} else " "
-    return f"{'≥' if bound.is_least else '≤'} {bound.figure:g}{gap}{bound.unit}"
+    return f"{'≥' if bound.is_least else '≤'} {_with_unit(format(bound.figure, 'g'), bound.unit)}"
