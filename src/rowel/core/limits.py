@@ -135,6 +135,13 @@ class Wait(NamedTuple):
     is_hold: bool = False
 
 
+class Taken(NamedTuple):
+    """How many may go, and what the next one waits for; `until` is by the clock of the caller."""
+
+    going: int
+    wait: Wait | None
+
+
 class Served(NamedTuple):
     """How many of those who asked may go, the states after that, and what the next one waits for."""
 
@@ -154,11 +161,15 @@ def serve(scopes: Sequence[Scope], states: Mapping[str, State], asks: Sequence[A
     return Served(len(asks), left, None)
 
 
+def corrected(limit: Limit, ask: Ask, tokens: int | None) -> float:
+    """The seconds by which `tokens_at` moves once it is known that a call used so many; None: nobody knows."""
+    bucket = limit.tokens
+    return 0.0 if bucket is None or tokens is None else (tokens - ask.tokens) * bucket.interval
+
+
 def given_back(limit: Limit, state: State, ask: Ask, tokens: int | None) -> State:
-    """A call has ended, and used so many `tokens`; None: nobody knows."""
-    bucket, tokens_at = limit.tokens, state.tokens_at
-    if bucket is not None and tokens is not None:
-        tokens_at += (tokens - ask.tokens) * bucket.interval
+    """A call has ended, and used so many `tokens`."""
+    tokens_at = state.tokens_at + corrected(limit, ask, tokens)
     return replace(state, tokens_at=tokens_at, in_use=max(0, state.in_use - 1))
 
 

@@ -36,10 +36,11 @@ from rowel.engine.workflows import Workflows
 from rowel.files.faults import FaultyFile
 from rowel.files.store import FileStore
 from rowel.files.uploads import MAX_UPLOAD, StoredBlobs
+from rowel.nodes.clients.allowances import Allowances
 from rowel.nodes.clients.http import HTTPClient
 from rowel.nodes.clients.llm import ModelClient
 from rowel.nodes.clients.sandbox import PooledSandbox
-from rowel.nodes.clients.turns import Turns
+from rowel.nodes.clients.turns import Turns, loop_time
 from rowel.nodes.context import Services
 from rowel.nodes.registry import Registry, load_registry
 from rowel.store.database import Database
@@ -112,7 +113,9 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         database_url or f"sqlite:///{data / 'rowel.db'}", files_url or str(data / "files"), faults
     )
     used, closers = (
-        (services, []) if services else _services(files, environment or {}, http_allow, Turns(limits))
+        (services, [])
+        if services
+        else _services(files, environment or {}, http_allow, Turns(limits, _allowances(database, role)))
     )
     clock, registry = clock or SystemClock(), registry or load_registry()
     programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()
@@ -148,6 +151,16 @@ def _store(url: str, root: str, faults: Sequence[Fault]) -> tuple[Database, File
 
     reach = Faults(faults).reach
     return Database(url, faulty_dialect(url, reach)), FileStore(root, lambda path: FaultyFile(path, reach))
+
+
+def _allowances(database: Database, role: Role) -> Allowances | None:
+    """What counts the calls of many processes; None where this one works alone."""
+    if role is Role.ALONE:
+        return None
+    from rowel.store.allowances import SharedAllowances
+    from rowel.store.postgres import Postgres
+
+    return SharedAllowances(database.dialect, loop_time) if isinstance(database.dialect, Postgres) else None
 
 
 def _dispatch(

@@ -188,6 +188,7 @@ class Pruning:
     async def _sweep_store(self) -> None:
         now = self._house.now()
         await self._leftovers.forget_writers(now)
+        await self._leftovers.forget_allowances(now)
         while await self._rows.take(self._leftovers.forget_requests(now - LIFETIME, self._rows.size)):
             pass
         while await self._rows.take(self._cached.forget_expired(now, self._rows.size)):

@@ -13,12 +13,23 @@ from sqlalchemy.sql import ClauseElement
 from rowel.store import rows
 from rowel.store.dialect import Dialect, SQLite
 from rowel.store.statements import Statement, compile_statement
-from rowel.store.tables import datasets, output_files, requests, runs, versions, workflows, writers
+from rowel.store.tables import (
+    allowances,
+    datasets,
+    output_files,
+    requests,
+    runs,
+    versions,
+    workflows,
+    writers,
+)
 from rowel.store.transitions import number, word
 from rowel.store.writer import Writer
 
 #: A writer that has written nothing for so long is that of a process that has ended.
 WRITER_SILENCE = timedelta(days=30)
+#: What was taken of a limit and earned so long ago makes no difference, whatever clock is wrong.
+ALLOWANCE_SILENCE = timedelta(days=1)
 
 #: Where the records of files are. The id is in the key.
 _RECORDS = {"datasets": datasets, "outputs": output_files}
@@ -68,6 +79,9 @@ class LeftoverWrites:
         seen = update(writers).where(is_news).values({"seen_n": writers.c.n, "seen_at": number("now")})
         self._see_writers = self._compiled(seen)
         is_silent = (writers.c.seen_n == writers.c.n, writers.c.seen_at < number("before"))
+        times = (allowances.c.requests_at, allowances.c.tokens_at, allowances.c.held_until)
+        is_idle = (time < number("before") for time in times)
+        self._forget_allowances = self._compiled(delete(allowances).where(*is_idle))
         self._forget_writers = self._compiled(delete(writers).where(*is_silent))
 
     async def forget_requests(self, before: datetime, count: int) -> int:
@@ -91,6 +105,11 @@ class LeftoverWrites:
                 self._forget_writers.bind({"before": silent_since}),
             ]
         )
+
+    async def forget_allowances(self, now: datetime) -> None:
+        """Forget what was taken of limits so long ago that it makes no difference."""
+        before = rows.to_number(now - ALLOWANCE_SILENCE)
+        await self._writer.write([self._forget_allowances.bind({"before": before})])
 
     async def give_back(self, pages: int) -> None:
         """Make SQLite's file smaller by so many free pages. Elsewhere the database does that itself."""

@@ -354,6 +354,17 @@ step_cache = Table(
 )
 Index(None, step_cache.c.expires_at, step_cache.c.key)
 
+#: On Postgres: what was taken of the limits of models. Times at which it will have been earned, in microseconds.
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("requests_at", BigInteger, nullable=False),
+    Column("tokens_at", BigInteger, nullable=False),
+    #: The provider said that nobody should ask before.
+    Column("held_until", BigInteger, nullable=False),
+)
+
 datasets = Table(
     "datasets",
     metadata,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rowel.core.limits import (
     NOTHING_TAKEN,
@@ -12,7 +12,7 @@ from rowel.core.limits import (
     Ask,
     Scope,
     State,
-    Wait,
+    Taken,
     given_back,
     is_idle,
     serve,
@@ -20,13 +20,6 @@ from rowel.core.limits import (
 
 #: States that are looked through for idle ones once they are so many: models come and go by name.
 MANY = 1000
-
-
-class Taken(NamedTuple):
-    """How many may go, and what the next one waits for; `until` is by the clock of the caller."""
-
-    going: int
-    wait: Wait | None
 
 
 class Allowances(Protocol):

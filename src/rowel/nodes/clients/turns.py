@@ -65,7 +65,7 @@ class Turns:
     ) -> None:
         """Without `allowances` they are counted here. `now` is in seconds, by the clock that `sleep` follows."""
         self._limits = limits or Limits()
-        self._now = now or _loop_time
+        self._now = now or loop_time
         self._allowances = allowances or LocalAllowances(self._now)
         self._sleep = sleep
         self._rooms: dict[tuple[str, ...], _Room] = {}
@@ -190,5 +190,6 @@ class Turns:
                 one.cancel()
 
 
-def _loop_time() -> float:
+def loop_time() -> float:
+    """Seconds by the clock of the event loop."""
     return asyncio.get_running_loop().time()
