@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rowel.api import streams
+from rowel.api.listeners import Listeners
 from rowel.api.streams import coalesced, frame, kept_alive
 from rowel.core.errors import Unavailable
 from rowel.core.records import Event
@@ -140,3 +141,38 @@ async def test_what_a_slow_listener_has_not_heard_is_bounded(monkeypatch: pytest
 
     assert [run_id for run_id, _ in found] == ["c", "d"]
     await stream.aclose()
+
+
+class Told:
+    """Stands in for a listening: gives its groups, and waits until it is ended."""
+
+    def __init__(self, *given: list[Event]) -> None:
+        self._given = given
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    async def groups(self) -> AsyncIterator[list[Event]]:
+        for group in self._given:
+            yield group
+        await self._ended.wait()
+
+
+async def test_all_listeners_of_a_run_are_sent_the_same_bytes_and_let_go_at_the_end() -> None:
+    closing = asyncio.Event()
+    listeners = Listeners(closing)
+    group = [Event(1, "log", {"n": 1}), Event(2, "log", {"n": 2})]
+    both = [listeners.stream("r", Told(group, [])) for _ in range(2)]  # type: ignore[arg-type]  # it has what is used
+
+    heard = [await read(stream, 3) for stream in both]
+    closing.set()
+
+    assert heard[0] == [
+        b": hello\n\n",
+        b'id: 1\nevent: log\ndata: {"run_id":"r","n":1}\n\nid: 2\nevent: log\ndata: {"run_id":"r","n":2}\n\n',
+        b": still here\n\n",
+    ]
+    assert heard[0][1] is heard[1][1]
+    async with asyncio.timeout(10):
+        assert [[part async for part in stream] for stream in both] == [[], []]

@@ -8,6 +8,7 @@ import pytest
 import rowel.engine.wakeups
 from rowel.core.errors import NodeFailed, NotFound
 from rowel.core.status import PauseAction, RunStatus
+from rowel.engine.wakeups import FEW
 from tests.support.flows import flow, human, loop, static, work
 from tests.support.house import PATIENCE_S, all_of, rested, save, started_and_rested, still
 
@@ -138,6 +139,55 @@ async def test_many_listeners_hear_the_same(engine, stage):
     heard = await asyncio.gather(*listening)
 
     assert all(events == heard[0] for events in heard)
+
+
+async def test_the_store_is_asked_no_more_often_for_many_listeners_than_for_one(engine, stage, monkeypatch):
+    database = engine._house.database
+    read = database.read
+    asked = []
+    is_live = asyncio.Event()
+
+    async def counted(query):
+        found = await read(query)
+        asked.append(query)
+        if len(asked) == 2:
+            is_live.set()
+        return found
+
+    workflow_id = await save(engine, CHAIN)
+    counts = []
+    for listeners in (1, FEW, 3 * FEW):
+        stage.hold("a")
+        run = await engine.start(workflow_id, None)
+        await stage.begun("a", times=len(counts) + 1)
+        monkeypatch.setattr(database, "read", counted)
+        asked.clear()
+        is_live.clear()
+        listening = [asyncio.ensure_future(all_of(engine.events(run.run.id))) for _ in range(listeners)]
+        await is_live.wait()
+        stage.let_go("a")
+        heard = await asyncio.gather(*listening)
+        monkeypatch.setattr(database, "read", read)
+        counts.append(len(asked))
+        assert heard == [await all_of(engine.events(run.run.id))] * listeners
+
+    assert counts == [2, 2, 2]
+
+
+async def test_a_listener_that_is_ended_hears_nothing_more(engine, stage):
+    stage.hold("a")
+    run = await engine.start(await save(engine, CHAIN), None)
+    await stage.begun("a")
+    listening = engine.listen(run.run.id, silence_s=0.001)
+    heard = []
+
+    async for group in listening.groups():
+        heard += group
+        if not group:
+            listening.end()
+
+    assert told(heard)[-1] == ("a", "RUNNING")
+    stage.let_go("a")
 
 
 async def test_the_events_of_an_unknown_run_are_not_found(engine):

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from rowel.api.errors import mistake
+from rowel.api.listeners import Listeners
 from rowel.api.options import options_of
 from rowel.api.routes import EngineOf, resource
 from rowel.api.streams import close, coalesced, frame, kept_alive
@@ -41,8 +42,10 @@ async def stream_run_events(
 ) -> Response:
     """One event a change of the run, numbered from 1; those after the last one seen, then live until the run ends."""
     after = _number(seen, "header", "Last-Event-ID") or _number(last_event_id, "query", "last_event_id")
-    await engine.get_run(run_id)
-    return _stream(request, _run_frames(run_id, engine.events(run_id, after)))
+    await engine.check_run(run_id)
+    listening = engine.listen(run_id, after, options_of(request).heartbeat_s)
+    listeners: Listeners = request.app.state.listeners
+    return _streaming(listeners.stream(run_id, listening))
 
 
 @router.get("/events/", response_class=Response, responses=_STREAM)
@@ -59,14 +62,6 @@ def _number(text: str | None, *place: str) -> int:
     return int(text)
 
 
-async def _run_frames(run_id: str, events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    try:
-        async for event in events:
-            yield frame(event.kind, {"run_id": run_id, **event.body}, event.number)
-    finally:
-        await close(events)
-
-
 async def _all_frames(events: AsyncIterator[tuple[str, Event]]) -> AsyncIterator[bytes]:
     try:
         async for run_id, event in events:
@@ -76,7 +71,10 @@ async def _all_frames(events: AsyncIterator[tuple[str, Event]]) -> AsyncIterator
 
 
 def _stream(request: Request, frames: AsyncIterator[bytes]) -> Response:
+    return _streaming(kept_alive(frames, options_of(request).heartbeat_s, request.app.state.closing))
+
+
+def _streaming(parts: AsyncIterator[bytes]) -> Response:
     # Proxies that buffer or cache would hold events back.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    alive = kept_alive(frames, options_of(request).heartbeat_s, request.app.state.closing)
-    return StreamingResponse(alive, headers=headers, media_type=SSE)
+    return StreamingResponse(parts, headers=headers, media_type=SSE)

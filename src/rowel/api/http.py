@@ -33,6 +33,7 @@ from rowel.api import (
 from rowel.api.body import JudgedRoute
 from rowel.api.doors import Doors
 from rowel.api.errors import LastResort, register
+from rowel.api.listeners import Listeners
 from rowel.api.options import Options
 from rowel.api.paths import Paths
 from rowel.engine.engine import Engine
@@ -103,4 +104,5 @@ def create_api(engine: Engine, options: Options | None = None, lifespan: Lifespa
     app.state.engine = engine
     app.state.options = options
     app.state.closing = asyncio.Event()
+    app.state.listeners = Listeners(app.state.closing)
     return app

@@ -11,6 +11,10 @@ from rowel.core.errors import Unavailable
 from rowel.core.jsontext import dump
 from rowel.core.records import Event
 
+#: Comments, which clients pass over.
+HELLO = b": hello\n\n"
+STILL_HERE = b": still here\n\n"
+
 #: Changes that may wait to be told; past them the oldest are dropped.
 BACKLOG = 10_000
 
@@ -25,7 +29,7 @@ async def kept_alive(
     frames: AsyncIterator[bytes], heartbeat_s: float, closing: asyncio.Event
 ) -> AsyncGenerator[bytes, None]:
     """The frames, and a comment after each `heartbeat_s` seconds of silence; until they end or `closing` is set."""
-    yield b": hello\n\n"
+    yield HELLO
     closed = asyncio.ensure_future(closing.wait())
     following = asyncio.ensure_future(anext(frames))
     try:
@@ -37,7 +41,7 @@ async def kept_alive(
                 yield following.result()
                 following = asyncio.ensure_future(anext(frames))
             elif not done:
-                yield b": still here\n\n"
+                yield STILL_HERE
     except (StopAsyncIteration, Unavailable):
         # Where the store is away, the client comes back and says what it saw last.
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rowel.engine.batches import Batches, BatchWish
 from rowel.engine.cancels import Cancels
 from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
+from rowel.engine.listening import Listening
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.once import Command, Once, Receipts, Reply
 from rowel.engine.pruning import Pruned, Pruning
@@ -310,9 +312,20 @@ class Engine:
         """All pauses a run ever had, newest first."""
         return await reads.pause_history(self._house, run_id)
 
-    def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """A run's events after number `after`, until it has ended."""
-        return reads.run_events(self._house, run_id, after)
+        async with aclosing(self.listen(run_id, after).groups()) as groups:
+            async for group in groups:
+                for event in group:
+                    yield event
+
+    def listen(self, run_id: str, after: int = 0, silence_s: float | None = None) -> Listening:
+        """The same in groups, with an empty one after each `silence_s` seconds in which nothing happened."""
+        return Listening(self._house, run_id, after, silence_s)
+
+    async def check_run(self, run_id: str) -> None:
+        """Raises `NotFound` where there is no such run."""
+        await reads.find_run(self._house, run_id)
 
     def all_events(self) -> AsyncIterator[tuple[str, Event]]:
         """Live events of all runs as (run id, event), without replay."""

@@ -9,7 +9,7 @@ from rowel.core.errors import NotFound, Unavailable
 from rowel.core.records import Batch, Dataset, Event, Pause, Run, Task, Version
 from rowel.engine.house import House
 from rowel.engine.views import RunView, view
-from rowel.store import datasets, events, lists, pauses, runs, workflows
+from rowel.store import datasets, lists, pauses, runs, workflows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -113,55 +113,15 @@ def _views(house: House, connection: Connection, found: Sequence[Run]) -> list[R
     ]
 
 
-async def run_events(house: House, run_id: str, after: int = 0) -> AsyncIterator[Event]:
-    """The run's events numbered higher than `after`: the missed ones, then live ones, until the run has ended."""
-    subscription = house.wakeups.subscribe(run_id)
-    try:
-        run = await find_run(house, run_id)
-        async for event in _stored_events(house, run_id, after):
-            after = event.number
-            yield event
-        is_final = run.status.is_final
-        while not is_final:
-            await subscription.wait()
-            for event in await _arrived(house, run_id, subscription.take(), after):
-                after = event.number
-                yield event
-            is_final = (await find_run(house, run_id)).status.is_final
-        async for event in _stored_events(house, run_id, after):
-            yield event
-    finally:
-        house.wakeups.unsubscribe(run_id, subscription)
-
-
-async def _arrived(
-    house: House, run_id: str, live: Sequence[tuple[str, Event]], after: int
-) -> Sequence[Event]:
-    """The live events if they follow on `after` without a gap, else what the store has."""
-    found = [event for _, event in live if event.number > after]
-    if found and [event.number for event in found] == list(range(after + 1, after + 1 + len(found))):
-        return found
-    return [event async for event in _stored_events(house, run_id, after)]
-
-
-async def _stored_events(house: House, run_id: str, after: int) -> AsyncIterator[Event]:
-    while True:
-        found = await house.database.read(lambda connection: events.after(connection, run_id, after))  # noqa: B023  # read at once
-        for event in found:
-            yield event
-        if not found:
-            return
-        after = found[-1].number
-
-
 async def all_events(house: House) -> AsyncIterator[tuple[str, Event]]:
     """Live events of all runs, without replay."""
     subscription = house.wakeups.subscribe(None)
     try:
         while True:
             await subscription.wait()
-            for run_id, event in subscription.take():
-                yield run_id, event
+            for run_id, group in subscription.take():
+                for event in group:
+                    yield run_id, event
     finally:
         house.wakeups.unsubscribe(None, subscription)
 
