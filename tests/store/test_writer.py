@@ -118,6 +118,45 @@ async def test_groups_are_written_in_the_order_that_keeps_locks_apart(open_write
     assert written == (["t1", "t3", "t0", "t2"] if dialect.orders_groups else ["t0", "t1", "t2", "t3"])
 
 
+def many(writer: Writer, insert: Statement, count: int) -> list[asyncio.Future[Any]]:
+    """Groups that stand behind others."""
+    return [
+        asyncio.ensure_future(
+            writer.write([insert.bind({"id": f"t{n}", "n": n})], persistent=True, behind=True)
+        )
+        for n in range(count)
+    ]
+
+
+async def test_who_stands_behind_lets_others_pass(database_url: str, open_writer: Any) -> None:
+    writer, dialect, insert = open_writer()
+    rows_of_a_batch = many(writer, insert, 20)
+    asked = writer.write([insert.bind({"id": "t-asked", "n": 1})])
+    assert await asked == [1]
+    first = [group[0][1][0] for group in dialect.ran[0][:-1]]
+    assert "t-asked" in first
+    assert len(first) == 1 + rowel.store.writer.FEW_BEHIND
+    assert await asyncio.gather(*rows_of_a_batch) == [[1]] * 20
+    assert len(await rows(database_url)) == 21
+
+
+async def test_where_nobody_else_writes_those_behind_share_large_commits(open_writer: Any) -> None:
+    writer, dialect, insert = open_writer()
+    await asyncio.gather(*many(writer, insert, 100))
+    assert dialect.commits <= 3
+
+
+@pytest.mark.parametrize("moment", ["run", "commit", "after commit"])
+async def test_those_behind_land_once_though_a_commits_answer_was_lost(
+    database_url: str, open_writer: Any, moment: str
+) -> None:
+    writer, _, insert = open_writer(moment, "look")
+    rows_of_a_batch = many(writer, insert, 30)
+    asked = asyncio.ensure_future(writer.write([insert.bind({"id": "t-asked", "n": 1})], persistent=True))
+    assert await asyncio.gather(*rows_of_a_batch, asked) == [[1]] * 31
+    assert len(await rows(database_url)) == 31
+
+
 async def test_whoever_stops_waiting_does_not_take_the_write_back(
     database_url: str, open_writer: Any
 ) -> None:

@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+#: Rows that begin between two turns of the event loop: others have theirs meanwhile.
+AT_ONCE = 4
 #: Seconds between two progress events of a batch.
 PROGRESS_EACH_S = 0.5
 #: Seconds until a batch asks anew for files that could not be read or written.
@@ -113,10 +115,14 @@ class BatchMover:
 
     async def _begin_more(self) -> None:
         async with aclosing(self._stream()) as stream:
+            begun = 0
             async for row in stream:
                 if not await self._has_room():
                     return
                 self._begin_row(row)
+                begun += 1
+                if begun % AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     def poke(self) -> None:
         self._is_poked = True

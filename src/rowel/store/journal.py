@@ -158,6 +158,7 @@ class Journal:
             steps,
             order=run.owner_id or run.id,
             persistent=persistent,
+            behind=run.row_index is not None,
             about=_concerned(run),
             jobs=[job_of(run)] if is_accepted else (),
         )
@@ -199,7 +200,7 @@ class Journal:
         steps = [guard.bind({**values, "status": status}), *self._parts(run.id, stamp, changes, run)]
         if status is not None:
             steps += self._tell_owner(run, status, stamp)
-        row = await self._first_row(steps, _concerned(run), persistent=True)
+        row = await self._first_row(steps, _concerned(run), persistent=True, behind=_is_of_batch(run))
         return None if row is None else row[0]
 
     async def report(self, run_id: RunID, facts: Sequence[Fact]) -> int | None:
@@ -258,7 +259,7 @@ class Journal:
             *([self._sql.cancel_rows.bind({"run_id": run.id, "stamp": stamp})] if is_early else []),
             *self._tell_owner(run, rest.status, stamp, rest.message, changes.usage),
         ]
-        row = await self._first_row(steps, _concerned(run), persistent=True)
+        row = await self._first_row(steps, _concerned(run), persistent=True, behind=_is_of_batch(run))
         return None if row is None else row[0]
 
     async def decide(self, run: Run, decision: Decision, facts: Sequence[Fact]) -> Answered | None:
@@ -408,18 +409,24 @@ class Journal:
         return [self._sql.wake_ancestors.bind(values)] if self._has_workers else []
 
     async def _first_row(
-        self, steps: Sequence[Step], about: Sequence[str], *, persistent: bool
+        self, steps: Sequence[Step], about: Sequence[str], *, persistent: bool, behind: bool = False
     ) -> tuple[Any, ...] | None:
         """What the group's first statement gave; `about` begins with the run that it changes."""
-        results = await self._writer.write(steps, order=about[0], persistent=persistent, about=about)
+        results = await self._writer.write(
+            steps, order=about[0], persistent=persistent, behind=behind, about=about
+        )
         first: Result = results[0]
         return first if isinstance(first, tuple) else None
 
 
 def job_of(run: Run) -> Job:
     """Rows and batches keep to a queue of their own, so that nobody waits for them."""
-    is_of_batch = run.row_index is not None or run.is_batch
-    return Job(BATCH_QUEUE if is_of_batch else INTERACTIVE_QUEUE, run.id)
+    return Job(BATCH_QUEUE if _is_of_batch(run) else INTERACTIVE_QUEUE, run.id)
+
+
+def _is_of_batch(run: Run) -> bool:
+    """Whether it is a batch, or a row of one."""
+    return run.row_index is not None or run.is_batch
 
 
 def _concerned(run: Run) -> list[str]:

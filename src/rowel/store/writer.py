@@ -1,12 +1,14 @@
 """One writer per process: what everyone wants written goes into one transaction, and each hears whether its own landed.
 
-Groups that arrive while a commit is under way are written by the next one (group commit).
+Groups that arrive while a commit is under way are written by the next one (group commit). Those of batch rows stand
+behind all others, and no commit takes many of them: whoever waits for an answer does not wait for a batch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +25,12 @@ from rowel.store.statements import Step
 RETRY_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 #: Seconds that a writer who can be refused waits at most, though the store hangs.
 ANSWER_WITHIN_S = 15.0
+#: How many groups that stand behind others one commit takes, how many where others have been written so many seconds
+#: before, and how many beside others.
+MOST_BEHIND = 64
+SOME_BEHIND = 8
+FEW_BEHIND = 2
+RECENT_S = 1.0
 #: Seconds that closing waits for what is being written.
 CLOSE_WITHIN_S = 3.0
 
@@ -33,6 +41,7 @@ class Write(Group):
 
     order: str
     persistent: bool
+    behind: bool
     future: asyncio.Future[list[Result]] = field(repr=False)
 
 
@@ -50,6 +59,8 @@ class Writer:
         self._is_closing = False
         self._thread: threading.Thread | None = None
         self._failures = 0
+        #: When somebody last wrote who stands behind nobody.
+        self._urgent_at = 0.0
 
     @property
     def id(self) -> str:
@@ -72,10 +83,11 @@ class Writer:
         *,
         order: str = "",
         persistent: bool = False,
+        behind: bool = False,
         about: Sequence[str] = (),
         jobs: Sequence[Job] = (),
     ) -> list[Result]:
-        """Commit `steps` together and return each one's result.
+        """Commit `steps` together and return each one's result; with `behind`, once those of others are written.
 
         Where other processes work on the database, they hear that the runs `about` changed, and get the `jobs` if the
         group landed.
@@ -88,7 +100,9 @@ class Writer:
             raise Unavailable("The store is closed; nothing was changed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Result]] = loop.create_future()
-        write = Write(steps, about, jobs, order=order, persistent=persistent, future=future)
+        write = Write(steps, about, jobs, order=order, persistent=persistent, behind=behind, future=future)
+        if not behind:
+            self._urgent_at = time.monotonic()
         if not self._collecting:
             loop.call_soon(self._hand_over)
         self._collecting.append(write)
@@ -148,12 +162,24 @@ class Writer:
                 self._wake.wait_for(lambda: self._is_closing, self._retry_delays_s[place])
             else:
                 self._wake.wait_for(lambda: self._queued or self._is_closing)
-            writes, self._queued = self._queued, []
+            writes = self._next_writes()
             if self._is_closing and not writes:
                 return None
         if self._dialect.orders_groups:
             writes.sort(key=lambda write: write.order)
         return writes
+
+    def _next_writes(self) -> list[Write]:
+        if self._failures or self._is_closing:
+            # What became of the last commit may not be known yet: all that were in it are asked about together.
+            writes, self._queued = self._queued, []
+            return writes
+        writes = [write for write in self._queued if not write.behind]
+        behind = [write for write in self._queued if write.behind]
+        is_recent = time.monotonic() - self._urgent_at < RECENT_S
+        most = FEW_BEHIND if writes else SOME_BEHIND if is_recent else MOST_BEHIND
+        self._queued = behind[most:]
+        return [*writes, *behind[:most]]
 
     def _deliver(self, writes: Sequence[Write], answers: Mapping[Group, Answer]) -> None:
         """Tell everyone what became of their group; who is persistent stays in the queue."""
