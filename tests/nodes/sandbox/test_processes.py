@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from rowel.core.errors import NodeFailed
 from rowel.nodes.clients.sandbox import PooledSandbox
+from rowel.nodes.clients.sandbox.guest import confined
 from tests.support.processes import descendants, eventually
 from tests.support.source import ROOT
 
@@ -69,6 +71,34 @@ async def test_spare_processes_wait_for_the_next_call(confinement):
         await eventually(lambda: len(_pythons()) == 2)
     finally:
         await sandbox.close()
+
+
+async def test_a_spare_process_starts_once_a_call_has_ended_and_not_beside_it(confinement):
+    sandbox = PooledSandbox(max_processes=2, spare_processes=1)
+    try:
+        call = asyncio.create_task(sandbox.call(FORKING, {}, 60.0))
+        await eventually(lambda: len(_pythons()) == 2)
+        assert not sandbox._cpython._spares
+
+        call.cancel()
+
+        await eventually(lambda: len(sandbox._cpython._spares) == 1)
+    finally:
+        await sandbox.close()
+
+
+def test_while_no_call_is_there_what_is_often_imported_is_loaded(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(importlib, "import_module", loaded.append)
+    source, sink = os.pipe()
+    with os.fdopen(source, "rb"), os.fdopen(sink, "wb", buffering=0) as writing:
+        confined._load_ahead(source)
+        assert loaded == list(confined._OFTEN_IMPORTED)
+
+        loaded.clear()
+        writing.write(b"a call")
+        confined._load_ahead(source)
+        assert loaded == []
 
 
 async def test_a_spare_process_that_died_harms_no_call(confinement):

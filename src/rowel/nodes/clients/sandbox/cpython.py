@@ -19,6 +19,8 @@ from rowel.nodes.clients.sandbox.process import ConfinedProcess, NotConfined, Re
 #: How many processes and forks one call may have at a time.
 _PROCESSES_A_CALL = 16
 _CHECK_S = 10.0
+#: Seconds after a call in which its run goes on undisturbed: to start a process takes this one ten times as long.
+_REFILL_S = 0.02
 
 
 class CPython:
@@ -30,6 +32,7 @@ class CPython:
         self._memory_mib = memory_mib
         self._spare_processes = spare_processes
         self._spares: deque[Future[ConfinedProcess]] = deque()
+        self._refill: asyncio.TimerHandle | None = None
         self._slots = asyncio.Semaphore(max_processes)
         # Saving a workflow doesn't wait for nodes that run.
         self._check = asyncio.Semaphore(1)
@@ -75,6 +78,8 @@ class CPython:
 
     def rest(self) -> None:
         """Let the processes go that wait for a call."""
+        if self._refill is not None:
+            self._refill.cancel()
         while self._spares:
             self._warden.submit(_stop, self._spares.popleft())
 
@@ -103,17 +108,25 @@ class CPython:
         finally:
             process.kill()
             self._warden.submit(process.stop)
+            self._refill_soon()
 
     async def _take(self) -> ConfinedProcess:
         """A process of one's own: a spare one where there is one."""
         started = self._spares.popleft() if self._spares else self._start()
-        while len(self._spares) < self._spare_processes:
-            self._spares.append(self._start())
         try:
             return await asyncio.shield(asyncio.wrap_future(started))
         except asyncio.CancelledError:
             self._spares.appendleft(started)
             raise
+
+    def _refill_soon(self) -> None:
+        if self._refill is not None:
+            self._refill.cancel()
+        self._refill = asyncio.get_running_loop().call_later(_REFILL_S, self._refill_now)
+
+    def _refill_now(self) -> None:
+        while len(self._spares) < self._spare_processes:
+            self._spares.append(self._start())
 
     def _start(self) -> Future[ConfinedProcess]:
         return self._warden.submit(ConfinedProcess.start, self._memory_mib, _PROCESSES_A_CALL)
