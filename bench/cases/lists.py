@@ -30,8 +30,8 @@ P99 = most(20, "ms")
 AT_FEW, AT_MANY = f"at {FEW:,} runs", f"at {MANY:,} runs"
 ROWS = [(name, AT_FEW, GROWTH) for name in LISTS] + [(f"{name}, p99", AT_MANY, P99) for name in LISTS]
 
-#: One run in so many has failed.
-FAILED_EACH = 100
+#: One run in so many has failed: 50 of the few.
+FAILED_EACH = 20
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -98,7 +98,7 @@ def _filled(stack: ExitStack, folder: Path, name: str, runs: int) -> tuple[Serve
 
 
 def multiply(file: Path, runs: int) -> None:
-    """Copy the runs of a database, and their tasks, until there are so many; each hundredth becomes a failed one."""
+    """Copy the runs of a database, and their tasks, until there are so many; each twentieth becomes a failed one."""
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA cache_size=-200000")
