@@ -18,8 +18,7 @@ TITLE = "Over HTTP, 16 clients on loopback (SQLite)"
 ORDER = 20
 
 CLIENTS = 16
-#: PySpur waits for one of its 15 connections inside its event loop: 16 clients can stop it for half a minute. Its rate is
-#: the same with any number of them.
+#: PySpur waits for one of its 15 connections inside its event loop: 16 clients can stop it for half a minute.
 PYSPUR_CLIENTS = 8
 PYSPUR_NOTE = (
     f"PySpur gets {PYSPUR_CLIENTS} clients: it does the same number of runs a second with 1 to 12, and with 16 it can "
