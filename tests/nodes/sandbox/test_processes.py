@@ -76,6 +76,8 @@ async def test_spare_processes_wait_for_the_next_call(confinement):
 async def test_a_spare_process_starts_once_a_call_has_ended_and_not_beside_it(confinement):
     sandbox = PooledSandbox(max_processes=2, spare_processes=1)
     try:
+        await sandbox.inspect(FORKING)
+        await eventually(lambda: len(sandbox._cpython._spares) == 1)
         call = asyncio.create_task(sandbox.call(FORKING, {}, 60.0))
         await eventually(lambda: len(_pythons()) == 2)
         assert not sandbox._cpython._spares

@@ -85,6 +85,7 @@ class CPython:
 
     async def close(self) -> None:
         """End every process and thread."""
+        self._spare_processes = 0
         self.rest()
         await asyncio.to_thread(self._warden.shutdown)
         await asyncio.to_thread(self._talkers.shutdown)
