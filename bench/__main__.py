@@ -97,7 +97,7 @@ def _write(
     command = " ".join(["python -m bench", *sys.argv[1:]])
     facts["command"] = f"`{command}`, {seconds / 60:.1f} minutes"
     titles = {name: found[name].TITLE for name in results}
-    limits = (HERE / "LIMITS.md").read_text() if (HERE / "LIMITS.md").exists() else ""
+    limits = (HERE / "limits.txt").read_text() if (HERE / "limits.txt").exists() else ""
     options.results.write_text(report.render(facts, titles, results, limits))
     options.results.with_suffix(".svg").write_text(
         plot.draw([row for rows in results.values() for row in rows])

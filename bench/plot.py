@@ -9,8 +9,8 @@ from html import escape
 from bench.readings import Row
 from bench.report import number
 
-LEFT, RIGHT, TOP, LINE = 560, 90, 46, 24
-WIDTH = 1180
+LEFT, RIGHT, TOP, LINE = 720, 90, 46, 24
+WIDTH = 1340
 #: Times the floor at the edges of the picture.
 LEAST, MOST = 0.25, 16.0
 
@@ -58,7 +58,7 @@ def _bar(row: Row, y: int) -> Iterator[str]:
     one, end = _x(1), _x(reach(row))
     color = "#1f7a4d" if row.holds else "#b3261e"
     label = f"{row.work} | {row.against}"
-    short = label if len(label) <= 92 else f"{label[:91]}…"
+    short = label if len(label) <= 112 else f"{label[:111]}…"
     yield f'<text x="{LEFT - 10}" y="{y + 14}" text-anchor="end" fill="#1a1a1a">{escape(short)}</text>'
     yield f'<rect x="{min(one, end):.0f}" y="{y + 3}" width="{abs(end - one):.0f}" height="14" fill="{color}"/>'
     assert row.value is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def render(
     facts: Mapping[str, str], titles: Mapping[str, str], results: Mapping[str, Sequence[Row]], limits: str
 ) -> str:
     """The page: the machine, a table for each case, and what still limits us."""
-    parts = [INTRODUCTION, "## Where\n", *(f"- {name}: {said}" for name, said in facts.items()), ""]
+    parts = [INTRODUCTION, "## Where\n", *(_item(f"{name}: {said}") for name, said in facts.items()), ""]
     parts += ["![The ratios beside their floors](RESULTS.svg)\n"]
     for name, rows in results.items():
         parts += [f"## {titles[name]}\n", *_table(rows), "", *_notes(rows)]
@@ -43,8 +44,14 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
     notes = dict.fromkeys(note for row in rows for note in row.notes)
     if notes:
-        yield from (f"- {note}" for note in notes)
+        yield from map(_item, notes)
         yield ""
+
+
+def _item(text: str) -> str:
+    return "\n".join(
+        textwrap.wrap(text, 118, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    )
 
 
 def verdict(row: Row) -> str:

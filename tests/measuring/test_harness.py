@@ -180,3 +180,11 @@ def test_the_picture_shows_what_has_a_figure_and_leaves_out_what_has_none():
 
     assert picture.count("12.3×") == 1
     assert picture.count("chain | LangGraph") == 1
+
+
+def test_no_line_of_the_page_runs_far_but_those_of_tables():
+    long = Row("chain", "LangGraph", "×", 12.3, (4, 6), least(10), notes=("a word " * 60,))
+
+    page = report.render({"command": "make bench " * 30}, {"chain": "A chain"}, {"chain": [long]}, "")
+
+    assert [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")] == []
