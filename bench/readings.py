@@ -113,7 +113,7 @@ def compare(
     if why:
         return _without(row, why)
     scale = 100.0 if unit == "%" else 1.0
-    ratios = [scale * a / b for a, b in zip(ours.values, theirs.values, strict=True)]
+    ratios = [scale * a / b for a, b in zip(ours.values, theirs.values, strict=False)]
     return _with(row, scale * ours.median / theirs.median, ratios)
 
 

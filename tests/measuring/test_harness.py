@@ -188,3 +188,25 @@ def test_no_line_of_the_page_runs_far_but_those_of_tables():
     page = report.render({"command": "make bench " * 30}, {"chain": "A chain"}, {"chain": [long]}, "")
 
     assert [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
+def test_a_turn_that_the_machine_disturbed_is_taken_again(lab, monkeypatch):
+    lab._patience = 0
+    loads = iter([0.0, 0.0, 0.9, 0.0, 0.0, 0.0])
+    monkeypatch.setattr("bench.machine.conditions", lambda: Conditions(busy=next(loads), loop_s=0.004))
+    values = iter(range(1, 7))
+    sides = [Side(name, "runs/s", lambda: float(next(values))) for name in ("a", "b")]
+
+    taken = lab.take_turns(sides)
+
+    assert taken["a"].values == [1, 5]
+    assert taken["b"].values == [2, 6]
+
+
+def test_where_the_machine_stays_loaded_the_readings_say_so(lab, monkeypatch):
+    lab._patience = 2
+    monkeypatch.setattr("bench.machine.conditions", lambda: Conditions(busy=0.9, loop_s=0.004))
+
+    taken = lab.take_turns([Side("a", "s", lambda: 1.0), Side("b", "s", lambda: 1.0)])
+
+    assert "loaded: others used 90%" in compare("work", taken["a"], taken["b"], turns=2).why

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from bench import report
 from bench.readings import Conditions, Reading, Row, Series, least, most
+
 from tests.support.source import ROOT
 
 RESULTS = ROOT / "bench" / "RESULTS.json"
