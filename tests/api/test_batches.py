@@ -196,3 +196,22 @@ async def test_output_files_are_listed_and_deleted(api: Api) -> None:
     assert (await api.ask("DELETE", f"/of/{file['id']}/")).status_code == 204
     await api.get(f"/of/{file['id']}/", status=404)
     await api.get(f"/of/{file['id']}/download/", status=404)
+
+
+async def test_an_output_file_comes_as_a_table_too(api: Api) -> None:
+    workflow = await api.create(HALVES)
+    dataset = await api.upload("rows.csv", b"n\n2\n0\n")
+    batch = await api.post(f"/wf/{workflow}/start_batch_run/", {"dataset_id": dataset["id"]})
+    run = await api.wait_for(batch["id"])
+    path = f"/of/{run['output_file_id']}/download/"
+
+    table = await api.ask("GET", f"{path}?format=csv")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert '.csv"' in table.headers["content-disposition"]
+    header, first, second = table.text.splitlines()
+    assert header.startswith('"row_index","error","run_id"')
+    assert '"work.half"' in header
+    assert (first.split(",")[0], second.split(",")[0]) == ("0", "1")
+    whole = await api.ask("GET", f"{path}?format=parquet")
+    assert whole.content[:4] == whole.content[-4:] == b"PAR1"
+    await api.get(f"{path}?format=xls", status=422)

@@ -76,6 +76,19 @@ def test_a_file_without_a_given_place_gets_its_own_name(
     assert len((tmp_path / name).read_text().splitlines()) == 20
 
 
+def test_a_file_name_says_that_a_table_is_wanted(
+    rowel: Commands, halves: str, rows: Path, tmp_path: Path
+) -> None:
+    run = rowel("batch", halves, str(rows), "--json").json
+    named, asked = tmp_path / "out.csv", tmp_path / "out"
+
+    assert rowel("download", run["id"], str(named)).code == 0
+    assert rowel("download", run["id"], str(asked), "--format", "parquet").code == 0
+
+    assert len(named.read_text().splitlines()) == 1 + 20
+    assert asked.read_bytes()[:4] == b"PAR1"
+
+
 def test_a_place_that_can_not_be_written_ends_with_2(
     rowel: Commands, halves: str, rows: Path, tmp_path: Path
 ) -> None:

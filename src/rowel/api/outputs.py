@@ -5,15 +5,21 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from rowel.api.answers import answer, download, nothing
-from rowel.api.queries import OptionalPages
+from rowel.api.queries import AsFormat, OptionalPages
 from rowel.api.refusals import refusals
 from rowel.api.rendering import output_file_response
 from rowel.api.routes import EngineOf, resource
 from rowel.api.schemas import OutputFileResponse
+from rowel.files.tables import OutputFormat
 
 router = resource("output files")
 
-JSONL = "application/x-ndjson"
+#: What each format is called in HTTP.
+MEDIA_TYPES = {
+    OutputFormat.JSONL: "application/x-ndjson",
+    OutputFormat.CSV: "text/csv; charset=utf-8",
+    OutputFormat.PARQUET: "application/vnd.apache.parquet",
+}
 
 
 @router.get("/of/", response_model=list[OutputFileResponse])
@@ -32,14 +38,22 @@ async def get_output_file(file_id: str, engine: EngineOf) -> Response:
     "/of/{file_id}/download/",
     response_class=Response,
     responses={
-        200: {"description": "One JSON object a row.", "content": {JSONL: {"schema": {"type": "string"}}}},
+        200: {
+            "description": "One JSON object a row, or a table.",
+            "content": {name: {"schema": {"type": "string"}} for name in MEDIA_TYPES.values()},
+        },
         **refusals(409),
     },
 )
-async def download_output_file(file_id: str, engine: EngineOf) -> Response:
+async def download_output_file(file_id: str, query: AsFormat, engine: EngineOf) -> Response:
     """The file itself, once its batch has ended."""
-    file, parts = await engine.open_output(file_id)
-    return download(file.file_name, parts, JSONL)
+    file, parts = await engine.open_output(file_id, query.format)
+    return download(_named(file.file_name, query.format), parts, MEDIA_TYPES[query.format])
+
+
+def _named(name: str, kind: OutputFormat) -> str:
+    """The file's name with the extension of its format."""
+    return f"{name.removesuffix('.jsonl')}.{kind}"
 
 
 @router.delete("/of/{file_id}/", status_code=204, responses=refusals(409))

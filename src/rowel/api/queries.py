@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rowel.api.fields import Name, Remark, Seconds, Since, Until
 from rowel.core.status import RunStatus, RunType
+from rowel.files.tables import OutputFormat
 
 LAST_PAGE = 1_000_000
 LARGEST_PAGE = 100
@@ -75,6 +76,13 @@ class PauseQuery(_Query):
     ] = None
 
 
+class FormatQuery(_Query):
+    format: Annotated[
+        OutputFormat,
+        Field(description="`csv` and `parquet` are tables: a column for each field of each node."),
+    ] = OutputFormat.JSONL
+
+
 class SlimQuery(_Query):
     slim: Annotated[bool, Field(description="Leave out (as null) definitions, inputs, outputs and logs.")] = (
         False
@@ -119,3 +127,4 @@ Slim = Annotated[SlimQuery, Query()]
 WorkflowRuns = Annotated[WorkflowRunsQuery, Query()]
 AllRuns = Annotated[AllRunsQuery, Query()]
 OfDataset = Annotated[DatasetQuery, Query()]
+AsFormat = Annotated[FormatQuery, Query()]

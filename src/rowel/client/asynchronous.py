@@ -475,6 +475,6 @@ class LiveBatch(LiveRun):
         async for row in self._client.outputs.rows(self.run.output_file_id or ""):
             yield row
 
-    async def download(self, target: str | Path) -> Path:
+    async def download(self, target: str | Path, file_format: str = "jsonl") -> Path:
         """Write the output file, one line of JSON for each row, to `target`."""
-        return await self._client.outputs.download(self.run.output_file_id or "", target)
+        return await self._client.outputs.download(self.run.output_file_id or "", target, file_format)

@@ -106,10 +106,13 @@ class OutputFiles:
     async def get(self, file_id: str) -> OutputFile:
         return await self._client.call(operations.get_output(file_id))
 
-    async def download(self, file_id: str, target: str | Path) -> Path:
-        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
+    async def download(self, file_id: str, target: str | Path, file_format: str = "jsonl") -> Path:
+        """Write the file to `target`, which appears once it is whole, as `jsonl`, or as a table in `csv` or `parquet`.
+
+        Raises `Conflict` while its batch is open.
+        """
         target = Path(target)
-        async with self._client.stream(operations.download_output(file_id)) as response:
+        async with self._client.stream(operations.download_output(file_id, file_format)) as response:
             with written(target) as file:
                 async for part in response.aiter_bytes():
                     file.write(part)

@@ -474,6 +474,6 @@ class LiveBatch(LiveRun):
         """
         return self._client.outputs.rows(self.run.output_file_id or "")
 
-    def download(self, target: str | Path) -> Path:
+    def download(self, target: str | Path, file_format: str = "jsonl") -> Path:
         """Write the output file, one line of JSON for each row, to `target`."""
-        return self._client.outputs.download(self.run.output_file_id or "", target)
+        return self._client.outputs.download(self.run.output_file_id or "", target, file_format)

@@ -103,10 +103,14 @@ class OutputFiles:
     def get(self, file_id: str) -> OutputFile:
         return self._client.call(operations.get_output(file_id))
 
-    def download(self, file_id: str, target: str | Path) -> Path:
-        """Write the file to `target`, which appears once it is whole. Raises `Conflict` while its batch is open."""
+    def download(self, file_id: str, target: str | Path, file_format: str = "jsonl") -> Path:
+        """Write the file to `target`, which appears once it is whole, as `jsonl`, or as a table in `csv` or `parquet`.
+
+        Raises `Conflict` while its batch is open.
+        """
         target = Path(target)
-        with self._client.stream(operations.download_output(file_id)) as response, written(target) as file:
+        request = operations.download_output(file_id, file_format)
+        with self._client.stream(request) as response, written(target) as file:
             for part in response.iter_bytes():
                 file.write(part)
         return target

@@ -444,8 +444,9 @@ def delete_output(file_id: str) -> Operation[None]:
     return Operation(request=Request(method="DELETE", path=path("of", file_id)), read=nothing)
 
 
-def download_output(file_id: str) -> Request:
-    return Request(method="GET", path=path("of", file_id, "download"), silence_s=SILENCE_S)
+def download_output(file_id: str, file_format: str = "jsonl") -> Request:
+    query = {"format": None if file_format == "jsonl" else file_format}
+    return Request(method="GET", path=path("of", file_id, "download"), query=query, silence_s=SILENCE_S)
 
 
 def node_types() -> Operation[dict[str, Any]]:

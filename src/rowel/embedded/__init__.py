@@ -32,6 +32,7 @@ from rowel.engine.engine import Engine
 from rowel.engine.once import Once
 from rowel.engine.reruns import Order
 from rowel.engine.views import RunView
+from rowel.files.tables import OutputFormat
 from rowel.nodes.clients.ratelimits import read_limits
 from rowel.store.runs import Filter
 
@@ -437,9 +438,11 @@ class LiveBatch(LiveRun):
             if seen.run.status.is_final or seen.run.status is RunStatus.PAUSED:
                 return
 
-    async def download(self, path: str | Path) -> Path:
-        """Write the output file, one line of JSON for each row. Raises `Conflict` while the batch is open."""
-        _, parts = await self._engine.open_output(self.run.output_file_id or "")
+    async def download(self, path: str | Path, file_format: str = "jsonl") -> Path:
+        """Write the output file, one line of JSON for each row, or as a table in `csv` or `parquet`. Raises `Conflict`
+        while the batch is open."""
+        kind = OutputFormat(file_format)
+        _, parts = await self._engine.open_output(self.run.output_file_id or "", kind)
         path = Path(path)
         with path.open("wb") as file:  # noqa: ASYNC230  # appending to a local file does not block for long
             async for part in parts:

@@ -28,6 +28,7 @@ from rowel.engine.starts import Starts
 from rowel.engine.timers import Timers
 from rowel.engine.views import RunView
 from rowel.engine.workflows import KEEP, Keep
+from rowel.files.tables import OutputFormat
 from rowel.files.uploads import Upload
 from rowel.nodes.registry import Registry
 from rowel.store.runs import Filter
@@ -359,9 +360,12 @@ class Engine:
         """Forget an output file. Raises `Conflict` while its batch is open."""
         await self._shelves.delete_output_file(file_id)
 
-    async def open_output(self, file_id: str) -> tuple[OutputFile, AsyncIterator[bytes]]:
-        """An output file's bytes. Raises `Conflict` naming the batch's status while it is open."""
-        return await self._shelves.open_output(file_id)
+    async def open_output(
+        self, file_id: str, kind: OutputFormat = OutputFormat.JSONL
+    ) -> tuple[OutputFile, AsyncIterator[bytes]]:
+        """An output file's bytes, in this format. Raises `Conflict` naming the batch's status while it is open, and
+        `Invalid` where a table would have too many columns."""
+        return await self._shelves.open_output(file_id, kind)
 
     async def add_file(self, filename: str, media_type: str | None, stream: AsyncIterator[bytes]) -> Upload:
         """Keep a file for `files` inputs."""

@@ -13,6 +13,8 @@ from rowel.engine.output import lines
 from rowel.engine.reads import find_dataset, find_run
 from rowel.files.datasets import format_of, inspect
 from rowel.files.names import base_name
+from rowel.files.outputs import read_lines
+from rowel.files.tables import OutputFormat, table
 from rowel.files.uploads import MAX_UPLOAD, Upload, find_upload, save_upload
 from rowel.store import datasets, runs
 from rowel.store.datasets import DatasetWrites
@@ -118,18 +120,30 @@ class Shelves:
         except Unavailable as error:
             log.warning("the bytes of %s stay for now: %s", key, error.message)
 
-    async def open_output(self, file_id: str) -> tuple[OutputFile, AsyncIterator[bytes]]:
-        """The whole file; for a batch that ended early the rows that it had begun."""
+    async def open_output(
+        self, file_id: str, kind: OutputFormat = OutputFormat.JSONL
+    ) -> tuple[OutputFile, AsyncIterator[bytes]]:
+        """The whole file, in this format; for a batch that ended early the rows that it had begun."""
         file = await self.get_output_file(file_id)
-        if file.is_ready:
+        if file.is_ready and kind is OutputFormat.JSONL:
             return file, await self._house.files.open(file.key)
+        run = await self._ended(file)
+        if kind is OutputFormat.JSONL:
+            return file, self._rendered(run)
+        return file, await table(kind, lambda: self._lines(file, run))
+
+    def _lines(self, file: OutputFile, run: Run) -> AsyncIterator[str]:
+        return read_lines(self._house.files, file.key) if file.is_ready else lines(self._house, run)
+
+    async def _ended(self, file: OutputFile) -> Run:
+        """The batch that wrote, or would have written, this file. Raises `Conflict` while it is open."""
         run = await find_run(self._house, file.run_id)
         if not run.status.is_final:
             raise Conflict(
                 f"The batch {run.id} is {run.status}; its output file is there once it has ended.",
                 "batch_open",
             )
-        return file, self._rendered(run)
+        return run
 
     async def _rendered(self, run: Run) -> AsyncIterator[bytes]:
         async for line in lines(self._house, run):
