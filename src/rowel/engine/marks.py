@@ -11,7 +11,7 @@ from rowel.core.records import Run
 from rowel.store.runs import Filter
 
 #: Pages that begin within so many runs are counted to each time, and show what is new.
-COUNTED = 10_000
+COUNTED = 1_000
 #: For so long a walk may rest between two pages.
 HOLDS = timedelta(minutes=1)
 KEPT = 1_000

@@ -29,10 +29,11 @@ _NEWEST: tuple[ColumnElement[Any], ...] = (
 
 def newest(connection: Connection, wanted: Filter, *, limit: int, offset: int = 0) -> list[Run]:
     """The runs that fit, newest start first. What is skipped (`offset`) is read, though only in an index."""
-    parts = list(_parts(wanted))
-    query = (union_all(*parts) if len(parts) > 1 else parts[0]).order_by(*_NEWEST).limit(limit)
-    shown = connection.execute(query.offset(offset) if offset else query)
-    ids = [str(row.id) for row in shown]
+    # Each part ends by itself: Postgres would sort all of them.
+    parts = [part.order_by(*_NEWEST).limit(limit + offset) for part in _parts(wanted)]
+    merged = union_all(*(select(part.subquery()) for part in parts)) if len(parts) > 1 else parts[0]
+    query = merged.order_by(None).order_by(*_NEWEST).limit(limit).offset(offset)
+    ids = [str(row.id) for row in connection.execute(query)]
     found = get_many(connection, ids) if ids else {}
     return [found[run_id] for run_id in ids]
 
