@@ -10,6 +10,7 @@ from typing import Any
 from rowel.core.definition import Definition, Link, NodeID, NodeSpec
 from rowel.core.errors import Invalid, Problem
 from rowel.core.jsontext import check_text, kind
+from rowel.core.limits import Limit
 
 SPUR_TYPES = ("workflow", "chatbot", "agent")
 MAX_TITLE = 256
@@ -67,6 +68,16 @@ def _read_rest(raw: Mapping[str, Any], reading: Reading) -> None:
     spur_type = raw.get("spur_type")
     if spur_type is not None and spur_type not in SPUR_TYPES:
         reading.note(f"must be one of {', '.join(SPUR_TYPES)}", at="spur_type")
+    _read_limits(raw.get("limits"), reading)
+
+
+def _read_limits(given: Any, reading: Reading) -> None:
+    if given is None:
+        return
+    try:
+        Limit.read(given)
+    except ValueError as error:
+        reading.note(f"must be {error}", at="limits")
 
 
 def _read_node(item: Any, index: int, reading: Reading) -> Any:

@@ -23,6 +23,7 @@ from rowel.engine.faults import Faults
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
 from rowel.engine.once import Receipts
+from rowel.engine.places import Places
 from rowel.engine.programs import Programs
 from rowel.engine.reruns import Reruns
 from rowel.engine.shelves import Shelves
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from rowel.engine.cluster.cluster import Cluster
 
 #: What is closed with the engine, in this order.
-Closers = list[PooledSandbox | ModelClient | HTTPClient]
+Closers = list[PooledSandbox | ModelClient | HTTPClient | Turns]
 
 
 class Role(Enum):
@@ -104,18 +105,16 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     `database_url` names a Postgres to use instead of the directory's SQLite file; there the engine may be one of many,
     by its `role`. `files_url` names a bucket, or another directory, for the files. `environment` holds providers' keys
     and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private, `limits` how often models
-    may be called. `services`, `registry`,
-    `clock` and `faults` are for tests. Nothing is opened yet: `await engine.open()`. Raises `Invalid` where one of the
-    URLs can't be meant.
+    may be called. `services`, `registry`, `clock` and `faults` are for tests. Nothing is opened yet: `await
+    engine.open()`. Raises `Invalid` where one of the URLs can't be meant.
     """
     data.mkdir(parents=True, exist_ok=True)
     database, files = _store(
         database_url or f"sqlite:///{data / 'rowel.db'}", files_url or str(data / "files"), faults
     )
+    turns = Turns(limits, _allowances(database, role))
     used, closers = (
-        (services, [])
-        if services
-        else _services(files, environment or {}, http_allow, Turns(limits, _allowances(database, role)))
+        (services, Closers()) if services else _services(files, environment or {}, http_allow, turns)
     )
     clock, registry = clock or SystemClock(), registry or load_registry()
     programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()
@@ -132,6 +131,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         dispatch=dispatch,
         upkeep=upkeep,
         cache=StepCache(database, clock, max_size=capacity.cache),
+        places=Places(turns, dispatch),
     )
     return _engine(
         house,
@@ -139,7 +139,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         registry,
         Shelves(house, upload_limit=capacity.upload),
         lock=DataDirectoryLock(data) if cluster is None else None,
-        closers=closers,
+        closers=[*closers, turns],
         cluster=cluster,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from rowel.core.errors import Busy, Unavailable
+from rowel.core.limits import Limit
 from rowel.core.records import Run, RunID
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ class LocalDispatch:
         self._queue: deque[tuple[RunID, Mover | None]] = deque()
         self._queued: set[RunID] = set()
         self._moving = 0
+        #: Runs that have a slot, and those of them that let others have it while they wait.
+        self._slotted: set[RunID] = set()
+        self._aside: set[RunID] = set()
         self._live: dict[RunID, Mover] = {}
         self._poked: set[RunID] = set()
         self._waiting: dict[RunID, list[asyncio.Future[Run]]] = {}
@@ -64,8 +68,8 @@ class LocalDispatch:
         """Raise `Busy` where the queue is full, `Unavailable` where the process is about to end."""
         if self._is_draining:
             raise Unavailable("The server is shutting down; nothing was started. Try again in a moment.")
-        if len(self._queue) >= self._queue_limit:
-            raise Busy(f"{len(self._queue)} runs are queued already, which is the limit; try again later.")
+        if (waiting := len(self._queue) + len(self._aside)) >= self._queue_limit:
+            raise Busy(f"{waiting} runs are queued already, which is the limit; try again later.")
 
     def has_slot(self) -> bool:
         """Whether a run submitted now would move at once."""
@@ -92,6 +96,27 @@ class LocalDispatch:
         if not self._is_draining:
             self._queued.add(run_id)
             self._start(run_id, mover, takes_slot=False)
+
+    async def admit(self, run: Run, limit: Limit) -> bool:
+        """Whether this run may be taken over now. Here it waits for its place afterwards."""
+        return True
+
+    def is_inside(self, run_id: RunID) -> bool:
+        """Whether the run has its place among those of its workflow already."""
+        return False
+
+    def set_aside(self, run_id: RunID) -> None:
+        """The run waits, and its slot may be another's meanwhile."""
+        if run_id in self._slotted:
+            self._aside.add(run_id)
+            self._moving -= 1
+            self._pump()
+
+    def take_back(self, run_id: RunID) -> None:
+        """The run goes on; for a moment more than `slots` may move."""
+        if run_id in self._aside:
+            self._aside.discard(run_id)
+            self._moving += 1
 
     def poke(self, run_id: RunID) -> None:
         """The store has news about this run: move it if nobody does."""
@@ -176,6 +201,7 @@ class LocalDispatch:
         while self._queue and self._moving < self._slots and not self._is_draining:
             run_id, mover = self._queue.popleft()
             self._moving += 1
+            self._slotted.add(run_id)
             self._start(run_id, mover, takes_slot=True)
 
     def _start(self, run_id: RunID, mover: Mover | None, *, takes_slot: bool) -> None:
@@ -212,6 +238,7 @@ class LocalDispatch:
             self._live.pop(run_id, None)
             self._queued.discard(run_id)
             if takes_slot:
+                self._slotted.discard(run_id)
                 self._moving -= 1
             self._resolve(run_id, run, error)
             self._after(run_id)

@@ -10,6 +10,7 @@ from rowel.core.records import RunID
 from rowel.engine.clock import Clock
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.marks import Marks
+from rowel.engine.places import Places
 from rowel.engine.programs import Programs
 from rowel.engine.stepcache import StepCache
 from rowel.engine.upkeep import Upkeep
@@ -36,6 +37,7 @@ class House:
     dispatch: LocalDispatch
     upkeep: Upkeep
     cache: StepCache
+    places: Places
     marks: Marks = field(default_factory=Marks)
 
     def now(self) -> datetime:

@@ -11,6 +11,7 @@ from typing import Any
 from rowel.core.bodies import bodies, top_level
 from rowel.core.definition import Definition, NodeID
 from rowel.core.graph import Graph, compile_graph
+from rowel.core.limits import UNLIMITED, Limit
 from rowel.core.outcomes import Fields
 from rowel.core.parsing import parse_definition
 from rowel.core.records import Run
@@ -41,6 +42,12 @@ class Program:
     def titles(self) -> Mapping[str, str]:
         """The titles of this graph's nodes, by id."""
         return {spec.id: spec.title for spec in self.graph.specs}
+
+    @cached_property
+    def limit(self) -> Limit:
+        """What all runs of this workflow may do together."""
+        given = self.definition.raw.get("limits")
+        return Limit.read(given) if given is not None else UNLIMITED
 
     def has(self, node_id: str) -> bool:
         """Whether there is such a node, in a body too."""

@@ -22,6 +22,7 @@ from rowel.engine.clock import Clock
 from rowel.engine.execute import run_pure
 from rowel.engine.frames import Frame
 from rowel.engine.ids import new_id
+from rowel.engine.places import call_scopes
 from rowel.nodes.context import Caller, Context, Services
 from rowel.store.journal import Changes, Fact
 
@@ -80,6 +81,9 @@ class Progress:
         #: No time that is noted of this run lies before it.
         self.latest = run.start_time
         self._services = services
+        self._caller = Caller(
+            is_row=run.run_type is RunType.BATCH, scopes=call_scopes(run, root.program.limit)
+        )
         self._clock = clock
         self._tasks: dict[str, Task] = {}
         self._pauses: list[PauseRecord] = []
@@ -189,7 +193,7 @@ class Progress:
             services=self._services,
             now=self._clock.now,
             timeout_s=node.config.timeout_s or node.default_timeout_s,
-            caller=Caller(is_row=self.run.run_type is RunType.BATCH),
+            caller=self._caller,
             body_input_id=body.graph.input_id if body else None,
             body_output_id=body.graph.output_id if body else None,
             body_titles=body.titles if body else {},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -24,6 +25,7 @@ from rowel.engine.clock import Clock
 from rowel.engine.execute import attempt
 from rowel.engine.frames import Frame
 from rowel.engine.patience import until_back
+from rowel.engine.places import Places
 from rowel.engine.progress import Answer, Place, Progress
 from rowel.engine.stepcache import StepCache
 from rowel.engine.wakeups import Wakeups
@@ -60,6 +62,7 @@ class Means:
     #: Reads the run again, and what became of its tasks that wait for people and for child runs (by path).
     read_news: ReadNews
     cache: StepCache
+    places: Places
 
 
 class Runner:
@@ -92,6 +95,7 @@ class Runner:
         self._running: dict[str, asyncio.Task[None]] = {}
         #: Those of the running that only wait for a retry's time.
         self._sleepers: set[asyncio.Task[None]] = set()
+        self._entering: asyncio.Task[AsyncExitStack] | None = None
         self._happened: deque[tuple[Place, Outcome]] = deque()
         self._news = asyncio.Event()
         self._is_poked = False
@@ -107,6 +111,9 @@ class Runner:
 
         Raises whatever keeps it from moving on; the run stays as it is in the store.
         """
+        place = await self._enter()
+        if place is None:
+            return self.run
         try:
             while not self._is_stopped:
                 self._take_in()
@@ -118,7 +125,21 @@ class Runner:
                     await self._next()
         finally:
             await self._end_tasks()
+            await place.aclose()
         return self.run
+
+    async def _enter(self) -> AsyncExitStack | None:
+        """Wait for a place among the runs of the workflow. None where the run was stopped meanwhile."""
+        limit = self.progress.root.program.limit
+        if limit.at_once is None:
+            return AsyncExitStack()
+        self._entering = asyncio.ensure_future(self._means.places.enter(self.run, limit))
+        try:
+            return await self._entering
+        except asyncio.CancelledError:
+            if self._is_stopped or self._is_draining:
+                return None
+            raise
 
     def poke(self) -> None:
         """The store has news about this run."""
@@ -135,6 +156,8 @@ class Runner:
     def stop(self) -> None:
         """The run has ended without us: interrupt its tasks and drop what they return."""
         self._is_stopped = True
+        if self._entering is not None:
+            self._entering.cancel()
         for task in self._running.values():
             task.cancel()
         self._gate.set()
@@ -143,6 +166,8 @@ class Runner:
     def drain(self) -> None:
         """Start no more tasks with effects; end when the running ones have ended."""
         self._is_draining = True
+        if self._entering is not None:
+            self._entering.cancel()
         for sleeper in self._sleepers:
             sleeper.cancel()
         self._news.set()

@@ -40,6 +40,7 @@ class Starts:
             start_child=self.start_child,
             read_news=read_news,
             cache=house.cache,
+            places=house.places,
         )
 
     async def start(
@@ -189,7 +190,8 @@ class Starts:
         runner: Runner | None = None
         receipt = once.receipt(run.id, run.start_time) if once else None
         try:
-            if not born and dispatch.has_slot():
+            # Whoever may have to wait for a place is in the store before.
+            if not born and dispatch.has_slot() and pinned.program.limit.at_once is None:
                 runner = self._runner(run, pinned.program, is_new=True, receipt=receipt)
                 dispatch.submit(run.id, runner)
             else:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from rowel.core.errors import NotFound
+from rowel.core.limits import Limit
 from rowel.core.outcomes import Usage
-from rowel.core.records import Batch, Pause, Run, RunID, Task, Version
+from rowel.core.records import Batch, Pause, Run, RunID, Task, Version, VersionID
 from rowel.core.status import RunStatus
 from rowel.engine import facts
 from rowel.engine.batch import BatchJob
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 #: Makes what moves a batch.
 MakeBatchMover = Callable[[BatchJob], Mover]
 
+#: Versions whose limits are remembered.
+MOST_LIMITS = 10_000
+
 T = TypeVar("T")
 
 Found = tuple[Run, Version, list[Task], list[Pause], Batch | None]
@@ -52,6 +56,7 @@ class Takeovers:
         self._batches = batches
         self._means = means
         self._batch_mover = batch_mover
+        self._limits: dict[VersionID, Limit] = {}
 
     async def take(self, run_id: RunID) -> Mover | None:
         """Raise the run's epoch and make its mover. None where it has no work or has ended."""
@@ -72,6 +77,8 @@ class Takeovers:
         before, fresh = await self._read(lambda connection: _look(connection, run_id))
         if before is None or before.status.is_final or not before.has_work:
             return None
+        if not await self._may_begin(before, fresh):
+            return None
         told = [facts.of_run(before, RunStatus.RUNNING)] if fresh else []
         taken = await self._house.journal.take(run_id, told)
         if taken is None:
@@ -86,6 +93,26 @@ class Takeovers:
             await self._give_up(run)
             return None
         return found
+
+    async def _may_begin(self, run: Run, fresh: Found | None) -> bool:
+        """Whether its workflow's limit lets it be taken over. Batches are not counted, and neither are runs inside."""
+        if run.output_file_id is not None or run.owner_path is not None:
+            return True
+        version = fresh[1] if fresh is not None else None
+        return await self._house.dispatch.admit(run, await self._limit(run.version_id, version))
+
+    async def _limit(self, version_id: VersionID, version: Version | None) -> Limit:
+        """What runs of a version may do together."""
+        known = self._limits.get(version_id)
+        if known is None:
+            if version is None:
+                version = await self._read(lambda connection: workflows.get_version(connection, version_id))
+            assert version is not None
+            known = self._house.workflows.pin(version).program.limit
+            if len(self._limits) >= MOST_LIMITS:
+                self._limits.clear()
+            self._limits[version_id] = known
+        return known
 
     async def _has_workers(self, run: Run) -> bool:
         owned, count = await self._read(

@@ -34,6 +34,8 @@ def build_cluster(  # noqa: PLR0913  # plain values and shared parts
         queue=jobs,
         queue_limit=queue_limit,
         grace_s=grace_s,
+        # More of them would keep other workflows' runs waiting.
+        most_waiting=1 if crew is None else max(1, crew[0] // 2),
     )
     hands = None if crew is None else Crew(jobs, pace, interactive=crew[0], batch=crew[1])
     return dispatch, Cluster(database, dialect, dispatch, jobs, wakeups, pace, hands, only_works=only_works)

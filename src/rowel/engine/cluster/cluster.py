@@ -67,6 +67,7 @@ class Cluster:
 
     def join(self, house: House, batches: Batches, means: Means, takeovers: Takeovers) -> MakeBatchMover:
         """Take in the parts that themselves need this one; return what makes the movers of batches."""
+        self._dispatch.admission.places = house.places
         lanes = Lanes(house, self._dispatch, batches, means, takeovers)
 
         async def carry_lane(run_id: str, lane: int) -> None:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rowel.core.errors import Busy, Unavailable
+from rowel.core.limits import Limit
 from rowel.core.records import Run, RunID
 from rowel.core.status import RunStatus
+from rowel.engine.cluster.admission import Admission
 from rowel.engine.cluster.queue import JobQueue
 from rowel.engine.dispatch import LocalDispatch, Mover
 from rowel.store import queue as reads
@@ -43,6 +45,7 @@ class ClusterDispatch(LocalDispatch):
         queue: JobQueue,
         queue_limit: int,
         grace_s: float,
+        most_waiting: int,
     ) -> None:
         super().__init__(take, rested, queue_limit=queue_limit, grace_s=grace_s)
         self._database = database
@@ -54,6 +57,8 @@ class ClusterDispatch(LocalDispatch):
         self._counted_at = 0.0
         self._errands: set[asyncio.Task[Any]] = set()
         self._carrying: set[asyncio.Task[Any]] = set()
+        self._jobs_here: set[RunID] = set()
+        self.admission = Admission(queue, most_waiting)
 
     def check_room(self) -> None:
         if self._is_draining:
@@ -110,11 +115,21 @@ class ClusterDispatch(LocalDispatch):
     async def carry(self, run_id: str) -> None:
         """Do the job of moving this run here until it rests, or until this process drains."""
         with self._carried():
+            self._jobs_here.add(RunID(run_id))
             try:
                 await self._move(RunID(run_id), None, takes_slot=False)
             finally:
+                self._jobs_here.discard(RunID(run_id))
+                await self.admission.leave(RunID(run_id))
                 if self._is_draining:
                     await asyncio.shield(self._hand_on(run_id))
+
+    async def admit(self, run: Run, limit: Limit) -> bool:
+        # What a lane takes up waits in its lane.
+        return run.id not in self._jobs_here or await self.admission.admit(run, limit)
+
+    def is_inside(self, run_id: RunID) -> bool:
+        return self.admission.is_inside(run_id)
 
     async def carry_lane(self, drive: Coroutine[Any, Any, None]) -> None:
         """Do the job of a lane."""
@@ -146,24 +161,27 @@ class ClusterDispatch(LocalDispatch):
         for run_id in map(RunID, ids):
             if (mover := self._live.get(run_id)) is not None:
                 mover.poke()
-            if run_id in self._waiting:
+            if run_id in self._waiting or self.admission.is_waiting(run_id):
                 waited_for.append(run_id)
         if waited_for:
             self.run_errand(self._look(waited_for))
 
     def look_at_everything(self) -> None:
         """Something may have been missed."""
-        self.hear({*self._live, *self._waiting})
+        self.hear({*self._live, *self._waiting, *self.admission.waiting})
 
     async def _look(self, ids: Sequence[RunID]) -> None:
         """Tell those who wait for these runs where they have come to rest."""
         found = await self._database.read(lambda connection: _resting(connection, ids))
         for run in found:
             self._resolve(run.id, run, None)
+        ended = {run.id for run in found if run.status.is_final}
+        self.admission.give_up(ended.__contains__)
 
     async def close(self, *, at_once: bool = False) -> None:
         """Start nothing more, let running tasks end within the grace, then interrupt them. Their runs are handed on."""
         self._is_draining = True
+        self.admission.give_up()
         for mover in list(self._live.values()):
             mover.drain()
         for run_id in list(self._waiting):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector, exceptions
@@ -11,6 +12,7 @@ from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
+from rowel.engine.clock import SystemClock
 from rowel.store.news import Job
 from rowel.store.postgres import Postgres
 
@@ -57,10 +59,13 @@ class JobQueue:
     async def close(self) -> None:
         await self.app.close_async()
 
-    async def defer(self, job: Job) -> bool:
-        """Put a job into the queue. False where it waits there already."""
+    async def defer(self, job: Job, *, delay_s: float | None = None) -> bool:
+        """Put a job into the queue, to be taken in so many seconds. False where it waits there already."""
+        waiting = queued(job)
+        if delay_s is not None:
+            waiting = waiting.evolve(scheduled_at=SystemClock().now() + timedelta(seconds=delay_s))
         try:
-            await self.app.job_manager.defer_job_async(queued(job))
+            await self.app.job_manager.defer_job_async(waiting)
         except exceptions.AlreadyEnqueued:
             return False
         return True

@@ -76,7 +76,12 @@ class Turns:
 
         Who calls hears through `caller` what it waits for.
         """
-        scopes = [*self._limits.scopes_of(model), *caller.scopes]
+        async with self.turn_of([*self._limits.scopes_of(model), *caller.scopes], tokens, caller) as turn:
+            yield turn
+
+    @asynccontextmanager
+    async def turn_of(self, scopes: Sequence[Scope], tokens: int, caller: Caller) -> AsyncIterator[Turn]:
+        """The same for whatever shares these scopes."""
         room = self._rooms.setdefault(tuple(scope.key for scope in scopes), _Room(scopes))
         room.scopes = scopes
         ask = Ask(tokens, caller.is_row)

@@ -54,6 +54,7 @@ class ModelClient:
         self._blobs = blobs
         self._http = http
         self._turns = turns or Turns()
+        self._owns_turns = turns is None
         self._sleep = sleep
         self._attempts = attempts
         self._wire: Wire | None = None
@@ -112,7 +113,8 @@ class ModelClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._turns.close()
+        if self._owns_turns:
+            await self._turns.close()
         wire, self._wire = self._wire, None
         if wire is not None:
             await wire.close()
