@@ -151,3 +151,14 @@ def kill(url: str, worker: SharedAllowances) -> None:
     """End its connection from outside."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", (worker._connection.info.backend_pid,))
+
+
+async def test_once_closed_it_opens_no_connection_any_more(postgres_url: str) -> None:
+    worker = SharedAllowances(Postgres(postgres_url), loop_time)
+    await worker.take([scope(tokens_per_minute=100)], [CALL])
+    await worker.close()
+    await worker.close()
+
+    worker.give_back([scope(tokens_per_minute=100)], CALL, 50)
+
+    assert worker._connection is None

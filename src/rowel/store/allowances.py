@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
+from rowel.core.errors import Unavailable
 from rowel.core.limits import Ask, Scope, State, Taken, Wait, corrected, serve
 from rowel.store.postgres import Postgres
 
@@ -58,6 +59,7 @@ class SharedAllowances:
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rowel-allowances")
         self._connection: Any = None
+        self._is_closed = False
         #: The places that calls of this process have, by scope, and calls that lost theirs with a connection.
         self._places: dict[str, list[int]] = {}
         self._bereft: Counter[str] = Counter()
@@ -80,8 +82,10 @@ class SharedAllowances:
         self._later(lambda: self._connected().execute(HOLD, (scope.key, _micro(seconds))))
 
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
-        self._thread.shutdown(wait=False)
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+            self._thread.shutdown(wait=False)
 
     def _later(self, work: Callable[[], object]) -> None:
         def do() -> None:
@@ -185,6 +189,8 @@ class SharedAllowances:
             self._unlock(self._connected(), key, [places.pop()])
 
     def _connected(self) -> Any:
+        if self._is_closed:
+            raise Unavailable("The store is closed; nothing is counted any more.")
         if self._connection is None or self._connection.closed:
             import psycopg
 
