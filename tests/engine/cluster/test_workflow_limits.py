@@ -95,7 +95,7 @@ async def test_a_run_that_waits_is_canceled_and_lets_the_next_one_wait(fleet, st
         await server.cancel(run_id)
     waiting = fleet._open[-1]._house.dispatch.admission.waiting
     async with asyncio.timeout(10):
-        while waiting:
+        while waiting:  # noqa: ASYNC110  # it hears of the cancel by a notification
             await asyncio.sleep(0.02)
     stage.let_go("a")
     await reaches(server, first, RunStatus.COMPLETED)
