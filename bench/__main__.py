@@ -50,8 +50,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="a batch of a million rows, half an hour more")
     parser.add_argument("--only", metavar="CASES", help="some of the cases, with commas between")
     parser.add_argument("--list", action="store_true", help="say which cases there are")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where to write")
-    return parser.parse_args()
+    parser.add_argument("--results", type=Path, help="where to write")
+    options = parser.parse_args()
+    # A part of the cases is no page of results.
+    options.results = options.results or (peers.CACHE / "RESULTS.md" if options.only else RESULTS)
+    return options
 
 
 @contextmanager
@@ -104,7 +107,7 @@ def _write(
     )
     said = report.figures(facts, results)
     options.results.with_suffix(".json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
-    if options.results == RESULTS and not options.only:
+    if options.results == RESULTS:
         README.write_text(report.quote(README.read_text(), said))
     missed = [row for rows in results.values() for row in rows if row.holds is False]
     sys.stdout.write(f"\nWritten: {options.results}. {len(missed)} floors are missed.\n")

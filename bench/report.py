@@ -18,7 +18,8 @@ databases. Whoever waits for its turn is stopped. Where the work was not done, a
 loaded, there is no ratio, and the line says why.
 
 Durability is the same on both sides: SQLite with `synchronous=FULL`, read off the connections at work; Postgres with
-`fsync=on` and `synchronous_commit=on`, the same server for both. LangGraph runs with `durability="sync"`.
+`fsync=on` and `synchronous_commit=on`, the same server for both. LangGraph runs with `durability="sync"`. All drivers
+in process run on uvloop.
 """
 
 

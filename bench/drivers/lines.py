@@ -1,4 +1,4 @@
-"""What every driver shares. It runs in the peers' environments too: nothing but the standard library."""
+"""What every driver shares. It runs in the peers' environments too: nothing but the standard library and uvloop."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def sqlite_settings() -> dict:
             with contextlib.suppress(sqlite3.ProgrammingError):
                 values.add(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
     return {pragma: sorted(values) for pragma, values in found.items()}
+
+
+def run(main) -> None:
+    """Run a driver's coroutine, each on the same event loop."""
+    import uvloop
+
+    uvloop.run(main)
 
 
 async def run_for(one, seconds: float, in_flight: int) -> dict:

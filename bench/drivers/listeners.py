@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import lines
-import uvloop
 
 ID = re.compile(rb"(?:^|\n)id: ?(\d+)")
 #: Seconds without news after which all events that there are have come.
@@ -60,4 +59,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    lines.run(main())
