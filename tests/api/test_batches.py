@@ -215,3 +215,28 @@ async def test_an_output_file_comes_as_a_table_too(api: Api) -> None:
     whole = await api.ask("GET", f"{path}?format=parquet")
     assert whole.content[:4] == whole.content[-4:] == b"PAR1"
     await api.get(f"{path}?format=xls", status=422)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "first"),
+    [("rows.csv", b"n,x\n1,a\n2,b\n3,c\n", "2"), ("rows.jsonl", b'{"n":1}\n{"n":2}\n{"n":3}\n', 2)],
+)
+async def test_some_rows_of_a_dataset_can_be_looked_at(
+    api: Api, name: str, content: bytes, first: Any
+) -> None:
+    dataset = await api.upload(name, content)
+    path = f"/ds/{dataset['id']}/rows/"
+
+    assert [row["row_index"] for row in await api.get(path)] == [0, 1, 2]
+    (row,) = await api.get(f"{path}?start=1&limit=1")
+    assert (row["row_index"], row["values"]["n"]) == (1, first)
+    assert await api.get(f"{path}?start=3") == []
+    await api.get("/ds/missing/rows/", status=404)
+    await api.get(f"{path}?limit=1000", status=422)
+
+
+async def test_of_large_rows_fewer_are_shown(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rowel.engine.shelves.PREVIEW_BYTES", 100)
+    dataset = await api.upload("rows.jsonl", b'{"text":"' + b"x" * 60 + b'"}\n' + b'{"text":"y"}\n' * 20)
+
+    assert len(await api.get(f"/ds/{dataset['id']}/rows/")) == 4

@@ -90,12 +90,14 @@ async def test_a_batch_from_a_file_and_from_a_dataset(
     workflow = await client.workflows.create("halves", HALVES)
     dataset = await client.datasets.create("numbers", rows, "fives")
     assert (await client.datasets.get(dataset.id)).description == "fives"
+    assert len(await client.datasets.rows(dataset.id, limit=5)) == 5
     for source in (rows, dataset.id):
         batch = await client.batch(workflow.id, source, mini_batch_size=3)
         counts = [seen async for seen in batch.progress()][-1]
         assert (counts.completed, counts.failed) == (16, 4)
         lines = (await batch.download(tmp_path / "o.jsonl")).read_text().splitlines()
         assert [json.loads(line).get("row_index") for line in lines[:6]] == [0, None, None, None, None, 5]
+        assert (await batch.download(tmp_path / "o.parquet", "parquet")).read_bytes()[:4] == b"PAR1"
         file = await client.outputs.get(batch.run.output_file_id or "")
         assert file.id in {one.id for one in await client.outputs.list()}
         await client.outputs.delete(file.id)

@@ -177,12 +177,15 @@ def test_workflows_are_kept_listed_changed_and_deleted(client: Client) -> None:
 def test_datasets_and_output_files_are_listed_and_deleted(client: Client, rows: Path) -> None:
     dataset = client.datasets.create("numbers", rows)
     assert client.datasets.get(dataset.id).filename == "rows.csv"
+    assert client.datasets.rows(dataset.id, start=18) == [{"n": "3"}, {"n": "4"}]
     workflow = client.workflows.create("halves", HALVES)
     batch = client.batch(workflow.id, dataset.id)
     batch.wait()
     file_id = batch.run.output_file_id
     assert file_id is not None
     assert client.outputs.get(file_id).file_name.endswith(".jsonl")
+    table = client.outputs.download(file_id, rows.with_name("out.csv"), "csv")
+    assert len(table.read_text().splitlines()) == 1 + 20
     client.outputs.delete(file_id)
     assert file_id not in {file.id for file in client.outputs.list()}
     client.datasets.delete(dataset.id)

@@ -148,12 +148,14 @@ async def test_a_batch_is_watched_to_its_end_and_its_file_written(
     assert (run.status, run.message) == (Status.COMPLETED, "16 of 20 rows completed, 4 failed.")
     lines = (await batch.download(tmp_path / "out.jsonl")).read_text().splitlines()
     assert [json.loads(line).get("row_index") for line in lines[:6]] == [0, None, None, None, None, 5]
+    assert len((await batch.download(tmp_path / "out.csv", "csv")).read_text().splitlines()) == 1 + 20
 
 
 async def test_a_dataset_may_be_used_by_many_batches(rowel: Rowel, rows: Path) -> None:
     dataset = await rowel.datasets.create("numbers", rows, "what they are")
     assert (dataset.filename, dataset.description) == ("rows.csv", "what they are")
     assert [one.id for one in await rowel.datasets.list()] == [dataset.id]
+    assert len(await rowel.datasets.rows(dataset.id)) == 20
     workflow = await rowel.workflows.create("halves", HALVES)
     for _ in range(2):
         batch = await rowel.batch(workflow.id, dataset.id)

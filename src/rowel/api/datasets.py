@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from rowel.api.answers import answer, nothing
 from rowel.api.multipart import TAKES_FILE, open_file_part
-from rowel.api.queries import OfDataset, OptionalPages
+from rowel.api.queries import OfDataset, OfRows, OptionalPages
 from rowel.api.refusals import refusals
 from rowel.api.rendering import dataset_response, run_response
 from rowel.api.routes import EngineOf, LimitsOf, resource
-from rowel.api.schemas import DatasetResponse, RunResponse
+from rowel.api.schemas import DatasetResponse, DatasetRowResponse, RunResponse
 from rowel.core.status import RunType
 from rowel.store.runs import Filter
 
@@ -39,6 +39,13 @@ async def list_datasets(pages: OptionalPages, engine: EngineOf) -> Response:
 @router.get("/ds/{dataset_id}/", response_model=DatasetResponse)
 async def get_dataset(dataset_id: str, engine: EngineOf) -> Response:
     return answer(dataset_response(await engine.get_dataset(dataset_id)))
+
+
+@router.get("/ds/{dataset_id}/rows/", response_model=list[DatasetRowResponse])
+async def preview_dataset(dataset_id: str, query: OfRows, engine: EngineOf) -> Response:
+    """Some rows as batches get them; fewer than asked for where they are large."""
+    found = await engine.preview_dataset(dataset_id, start=query.start, limit=query.limit)
+    return answer([{"row_index": row.index, "values": row.values} for row in found])
 
 
 @router.delete("/ds/{dataset_id}/", status_code=204, responses=refusals(409))

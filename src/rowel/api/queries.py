@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rowel.api.fields import Name, Remark, Seconds, Since, Until
 from rowel.core.status import RunStatus, RunType
+from rowel.files.rows import MAX_ROWS
 from rowel.files.tables import OutputFormat
 
 LAST_PAGE = 1_000_000
@@ -76,6 +77,13 @@ class PauseQuery(_Query):
     ] = None
 
 
+class RowsQuery(_Query):
+    start: Annotated[
+        int, Field(ge=0, le=MAX_ROWS, description="The number of the first row; they count from 0.")
+    ] = 0
+    limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 20
+
+
 class FormatQuery(_Query):
     format: Annotated[
         OutputFormat,
@@ -127,4 +135,5 @@ Slim = Annotated[SlimQuery, Query()]
 WorkflowRuns = Annotated[WorkflowRunsQuery, Query()]
 AllRuns = Annotated[AllRunsQuery, Query()]
 OfDataset = Annotated[DatasetQuery, Query()]
+OfRows = Annotated[RowsQuery, Query()]
 AsFormat = Annotated[FormatQuery, Query()]

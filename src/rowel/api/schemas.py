@@ -368,6 +368,11 @@ class DatasetResponse(TypedDict):
     size: Annotated[int, Field(description="Bytes")]
 
 
+class DatasetRowResponse(TypedDict):
+    row_index: int
+    values: dict[str, Any]
+
+
 class OutputFileResponse(TypedDict):
     id: str
     file_name: str

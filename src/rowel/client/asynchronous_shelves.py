@@ -89,6 +89,10 @@ class Datasets:
     async def get(self, dataset_id: str) -> Dataset:
         return await self._client.call(operations.get_dataset(dataset_id))
 
+    async def rows(self, dataset_id: str, start: int = 0, limit: int = 20) -> Sequence[dict[str, Any]]:
+        """Some rows from number `start` on, as batches get them: at most 100, and fewer where they are large."""
+        return await self._client.call(operations.preview_dataset(dataset_id, start, limit))
+
     async def delete(self, dataset_id: str) -> None:
         return await self._client.call(operations.delete_dataset(dataset_id))
 

@@ -86,6 +86,10 @@ class Datasets:
     def get(self, dataset_id: str) -> Dataset:
         return self._client.call(operations.get_dataset(dataset_id))
 
+    def rows(self, dataset_id: str, start: int = 0, limit: int = 20) -> Sequence[dict[str, Any]]:
+        """Some rows from number `start` on, as batches get them: at most 100, and fewer where they are large."""
+        return self._client.call(operations.preview_dataset(dataset_id, start, limit))
+
     def delete(self, dataset_id: str) -> None:
         return self._client.call(operations.delete_dataset(dataset_id))
 

@@ -428,6 +428,15 @@ def get_dataset(dataset_id: str) -> Operation[Dataset]:
     return Operation(request=Request(method="GET", path=path("ds", dataset_id)), read=one(Dataset))
 
 
+def preview_dataset(dataset_id: str, start: int, limit: int) -> Operation[list[dict[str, Any]]]:
+    request = Request(
+        method="GET", path=path("ds", dataset_id, "rows"), query={"start": start, "limit": limit}
+    )
+    return Operation(
+        request=request, read=lambda answer: [_object(item)["values"] for item in _list(answer.json())]
+    )
+
+
 def delete_dataset(dataset_id: str) -> Operation[None]:
     return Operation(request=Request(method="DELETE", path=path("ds", dataset_id)), read=nothing)
 

@@ -77,6 +77,11 @@ class Datasets:
     async def get(self, dataset_id: str) -> models.Dataset:
         return dataset_of(await self._engine.get_dataset(dataset_id))
 
+    async def rows(self, dataset_id: str, start: int = 0, limit: int = 20) -> Sequence[dict[str, Any]]:
+        """Some rows from number `start` on, as batches get them; fewer where they are large."""
+        found = await self._engine.preview_dataset(dataset_id, start=start, limit=limit)
+        return [dict(row.values) for row in found]
+
     async def delete(self, dataset_id: str) -> None:
         await self._engine.delete_dataset(dataset_id)
 

@@ -28,6 +28,7 @@ from rowel.engine.starts import Starts
 from rowel.engine.timers import Timers
 from rowel.engine.views import RunView
 from rowel.engine.workflows import KEEP, Keep
+from rowel.files.rows import Row
 from rowel.files.tables import OutputFormat
 from rowel.files.uploads import Upload
 from rowel.nodes.registry import Registry
@@ -340,6 +341,10 @@ class Engine:
 
     async def get_dataset(self, dataset_id: str) -> Dataset:
         return await self._shelves.get_dataset(dataset_id)
+
+    async def preview_dataset(self, dataset_id: str, *, start: int = 0, limit: int = 20) -> list[Row]:
+        """Some rows of a dataset from number `start` on."""
+        return await self._shelves.preview(dataset_id, start, limit)
 
     async def list_datasets(self, *, limit: int | None = None, offset: int = 0) -> list[Dataset]:
         """Datasets, newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from rowel.core.errors import Conflict, NotFound, Unavailable
 from rowel.core.records import Dataset, DatasetID, OutputFile, Run
@@ -11,15 +12,20 @@ from rowel.engine.house import House
 from rowel.engine.ids import new_id
 from rowel.engine.output import lines
 from rowel.engine.reads import find_dataset, find_run
+from rowel.engine.rows import rows_from
 from rowel.files.datasets import format_of, inspect
 from rowel.files.names import base_name
 from rowel.files.outputs import read_lines
+from rowel.files.rows import Row
 from rowel.files.tables import OutputFormat, table
 from rowel.files.uploads import MAX_UPLOAD, Upload, find_upload, save_upload
 from rowel.store import datasets, runs
 from rowel.store.datasets import DatasetWrites
 
 log = logging.getLogger(__name__)
+
+#: Bytes of rows after which a preview ends.
+PREVIEW_BYTES = 4 * 1024 * 1024
 
 
 class Shelves:
@@ -64,6 +70,18 @@ class Shelves:
 
     async def get_dataset(self, dataset_id: str) -> Dataset:
         return await find_dataset(self._house, dataset_id)
+
+    async def preview(self, dataset_id: str, start: int, limit: int) -> list[Row]:
+        """Up to `limit` rows from number `start` on; fewer where they are large."""
+        dataset = await self.get_dataset(dataset_id)
+        found: list[Row] = []
+        if start < dataset.rows:
+            async with aclosing(rows_from(self._house.files, dataset, start)) as stream:
+                async for row in stream:
+                    found.append(row)
+                    if len(found) >= limit or sum(one.size for one in found) >= PREVIEW_BYTES:
+                        break
+        return found
 
     async def list_datasets(self, *, limit: int | None, offset: int) -> list[Dataset]:
         return await self._house.database.read(
