@@ -223,6 +223,12 @@ def _body(reply: Reply) -> bytes:
     return reply.body if reply.body is not None else json.dumps(reply.json).encode()
 
 
+def _sent(reply: Reply, body: bytes, method: str) -> bytes:
+    """What of a body is sent: nothing after HEAD, and half of it where the connection is cut."""
+    length = 0 if method == "HEAD" else len(body) // 2 if reply.cut else len(body)
+    return body[:length]
+
+
 def _handler_for(providers: Providers) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -253,8 +259,7 @@ def _handler_for(providers: Providers) -> type[BaseHTTPRequestHandler]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body[: len(body) // 2] if reply.cut else body)
+            self.wfile.write(_sent(reply, body, self.command))
             self.wfile.flush()
             self.close_connection = self.close_connection or reply.cut
 
