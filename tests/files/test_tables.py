@@ -109,6 +109,7 @@ async def test_a_file_without_rows_is_a_table_without_rows(kind: OutputFormat) -
 
 async def test_rows_are_numbered_over_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rowel.files.tables, "CHUNK", 3)
+    monkeypatch.setattr(rowel.files.tables, "PORTION", 2)
 
     frame = await as_parquet(*[{"a": {"n": number}} for number in range(10)])
 

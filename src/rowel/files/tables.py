@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,9 @@ from rowel.files.threads import in_thread
 
 #: Lines worked on at a time.
 CHUNK = 500
+#: Portions of so many lines that become rows of Parquet at a time, and rows of one of its groups.
+PORTION = 10
+GROUP = 20_000
 #: Bytes handed on at a time.
 PART = 1024 * 1024
 _INT64 = range(-(2**63), 2**63)
@@ -131,10 +135,12 @@ async def _parquet(columns: dict[str, Kind], lines: AsyncIterator[str]) -> Async
     with tempfile.TemporaryDirectory(prefix="rowel-") as folder:
         source, target = Path(folder) / "rows.csv", Path(folder) / "rows.parquet"
         try:
+            ends: list[int] = []
             with source.open("wb") as file:
                 async for part in _csv(columns, lines):
                     await in_thread(file.write, part)
-            await in_thread(_convert, columns, source, target)
+                    ends.append(file.tell())
+            await in_thread(_convert, columns, source, ends, target)
             with target.open("rb") as file:
                 while part := await in_thread(_read, file):
                     yield part
@@ -146,11 +152,21 @@ def _read(file: IO[bytes]) -> bytes:
     return file.read(PART)
 
 
-def _convert(columns: dict[str, Kind], source: Path, target: Path) -> None:
+def _convert(columns: dict[str, Kind], source: Path, ends: Sequence[int], target: Path) -> None:
+    """`ends` are where portions of the source end; its header is the first. Polars would read it as one."""
     import polars
+    from polars.io.plugins import register_io_source
 
     schema = {name: getattr(polars, kind.value) for name, kind in columns.items()}
-    polars.scan_csv(source, schema=schema, glob=False).sink_parquet(target)
+
+    def portions(*_: Any) -> Iterator[polars.DataFrame]:
+        yield polars.DataFrame(schema=schema)
+        with source.open("rb") as file:
+            file.seek(ends[0])
+            for start, end in pairwise([*ends[:-1:PORTION], ends[-1]]):
+                yield polars.read_csv(file.read(end - start), schema=schema, has_header=False)
+
+    register_io_source(portions, schema=schema).sink_parquet(target, row_group_size=GROUP)
 
 
 async def _chunks(lines: AsyncIterator[str]) -> AsyncIterator[tuple[int, list[str]]]:
