@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from typing import Any
@@ -13,6 +14,7 @@ lines.watch_sqlite()
 from dbos import DBOS  # noqa: E402
 
 QUEUE = "bench"
+LOOK_EACH_S = 0.05
 
 
 @DBOS.step()
@@ -37,8 +39,15 @@ async def runs(seconds: float, in_flight: int, length: int = 5) -> dict[str, Any
 async def batch(rows: int, length: int) -> dict[str, Any]:
     """Every row through the queue, and all results read."""
     begin = time.perf_counter()
-    handles = [await DBOS.enqueue_workflow_async(QUEUE, chain, number, length) for number in range(rows)]
-    results = [await handle.get_result() for handle in handles]
+    places = asyncio.Semaphore(16)
+
+    async def put(number: int) -> Any:
+        async with places:
+            return await DBOS.enqueue_workflow_async(QUEUE, chain, number, length)
+
+    handles = await asyncio.gather(*map(put, range(rows)))
+    # It looks each second unless it is told to look more often.
+    results = [await handle.get_result(polling_interval_sec=LOOK_EACH_S) for handle in handles]
     right = sum(result == number + length for number, result in enumerate(results))
     return {"done": right, "wrong": rows - right, "seconds": time.perf_counter() - begin}
 
@@ -52,7 +61,9 @@ async def main() -> None:
     DBOS(config={"name": "bench", "system_database_url": url, "log_level": "ERROR"})
     DBOS.launch()
     if window:
-        await DBOS.register_queue_async(QUEUE, worker_concurrency=int(window[0]), polling_interval_sec=0.05)
+        await DBOS.register_queue_async(
+            QUEUE, worker_concurrency=int(window[0]), polling_interval_sec=LOOK_EACH_S
+        )
     await lines.answer({"runs": runs, "batch": batch, "settings": settings})
 
 
