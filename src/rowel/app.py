@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import os
@@ -20,10 +21,16 @@ from fastapi import FastAPI
 from rowel.api.http import create_api
 from rowel.api.options import Limits, Options
 from rowel.api.server import Server
+from rowel.core.errors import Unavailable
 from rowel.engine.cluster.pace import Pace
 from rowel.engine.compose import Capacity, Role, build_engine
 from rowel.engine.engine import Engine
+from rowel.engine.observer import Observer
 from rowel.engine.upkeep import Upkeep
+from rowel.observe.door import open_door
+from rowel.observe.exposition import Exposition
+from rowel.observe.logs import begin_logging
+from rowel.observe.metrics import Metrics
 from rowel.settings import Settings
 
 #: Seconds beyond the grace of running tasks in which a process that was asked to end does end.
@@ -34,8 +41,9 @@ CANNOT_BEGIN = 3
 log = logging.getLogger(__name__)
 
 
-def create_engine(settings: Settings, role: Role | None = None) -> Engine:
-    """The engine that the settings ask for, not opened yet. Without a `role`: the one of a server."""
+def create_engine(settings: Settings, role: Role | None = None, observer: Observer | None = None) -> Engine:
+    """The engine that the settings ask for, not opened yet. Without a `role`: the one of a server. The `observer` is
+    told what happens."""
     return build_engine(
         settings.data,
         database_url=settings.database_url,
@@ -67,12 +75,14 @@ def create_engine(settings: Settings, role: Role | None = None) -> Engine:
             reconcile=settings.reconcile_s,
             fallback=settings.fallback_s,
         ),
+        observer=observer,
     )
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole of Rowel as an ASGI app: its lifespan opens and closes the engine."""
-    engine = create_engine(settings)
+    metrics = Metrics()
+    engine = create_engine(settings, observer=metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -83,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.closing.set()
             await engine.close()
 
-    return create_api(engine, create_options(settings), lifespan)
+    return create_api(engine, _looked_into(settings, metrics, engine), lifespan)
 
 
 def create_options(settings: Settings) -> Options:
@@ -92,6 +102,12 @@ def create_options(settings: Settings) -> Options:
         body=settings.body_limit, definition=settings.definition_limit, upload=settings.upload_limit
     )
     return Options(hosts=settings.hosts, limits=limits, templates=settings.templates or find_templates())
+
+
+def _looked_into(settings: Settings, metrics: Metrics, engine: Engine) -> Options:
+    """The same, with metrics of the API and of the engine."""
+    render = Exposition(metrics, engine.waiting).render
+    return dataclasses.replace(create_options(settings), watcher=metrics, metrics=render)
 
 
 def find_templates() -> Path | None:
@@ -103,7 +119,7 @@ def find_templates() -> Path | None:
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code: 0, or 3 where the server could not begin."""
-    _begin_logging()
+    begin_logging(settings.log_format, settings.environment)
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
@@ -115,7 +131,7 @@ def serve(settings: Settings) -> int:
 
 def work(settings: Settings) -> int:
     """Do jobs until SIGTERM or SIGINT, and return the exit code: 0, or 3 where the worker could not begin."""
-    _begin_logging()
+    begin_logging(settings.log_format, settings.environment)
     if not settings.is_on_postgres:
         return _complain(
             "A worker needs a Postgres that it shares with `rowel serve`: set ROWEL_DATABASE_URL. On SQLite the server "
@@ -125,16 +141,11 @@ def work(settings: Settings) -> int:
         return runner.run(_work(settings))
 
 
-def _begin_logging() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What clients send wrongly is told to them; what the queue's parts meet is told by ours.
-    for chatty in ("python_multipart", "uvicorn", "psycopg.pool", "procrastinate"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-
-
 async def _work(settings: Settings) -> int:
+    metrics = Metrics() if settings.metrics_port else None
     try:
-        engine = create_engine(settings, Role.WORKS)
+        engine = create_engine(settings, Role.WORKS, metrics)
+        door = await _open_door(settings, metrics)
         await engine.open()
     except Exception as error:  # whatever it is, the operator reads a sentence
         log.debug("the engine could not be opened", exc_info=True)
@@ -151,8 +162,20 @@ async def _work(settings: Settings) -> int:
         await asked.wait()
         _end_within(settings.grace_s + LAST_S)
     finally:
+        if door is not None:
+            door.close()
         await engine.close()
     return 0
+
+
+async def _open_door(settings: Settings, metrics: Metrics | None) -> asyncio.Server | None:
+    if metrics is None or settings.metrics_port is None:
+        return None
+    try:
+        return await open_door(settings.host, settings.metrics_port, Exposition(metrics, None).render)
+    except OSError as error:
+        where = f"{settings.host}:{settings.metrics_port}"
+        raise Unavailable(f"It can't show metrics on {where}: {_reason(error)}.") from error
 
 
 def _asked_to_end() -> asyncio.Event:
@@ -177,8 +200,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def _serve(settings: Settings, listener: socket.socket) -> int:
     url = settings.url(listener.getsockname()[1])
+    metrics = Metrics()
     try:
-        engine = create_engine(settings)
+        engine = create_engine(settings, observer=metrics)
         await engine.open(url)
     except Exception as error:  # whatever it is, the operator reads a sentence
         log.debug("the engine could not be opened", exc_info=True)
@@ -189,7 +213,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         _end_within(settings.grace_s + LAST_S)
         await engine.drain()
 
-    server = Server(create_api(engine, create_options(settings)), drain, settings.grace_s)
+    server = Server(create_api(engine, _looked_into(settings, metrics, engine)), drain, settings.grace_s)
     try:
         sys.stdout.write(f"Rowel serves {settings.data} at {url}. Ctrl+C ends it.\n")
         sys.stdout.flush()

@@ -67,6 +67,10 @@ class Settings:
     grace_s: float = 25.0
     #: How often models may be called, and by how many at once; None: as often as providers allow.
     rate_limits: Limits | None = None
+    #: Lines of `text` or of `json`.
+    log_format: str = "text"
+    #: Where a worker shows its metrics; None: nowhere.
+    metrics_port: int | None = None
     #: Bytes.
     body_limit: int = 32 * MIB
     definition_limit: int = 8 * MIB
@@ -208,6 +212,12 @@ def _items(text: str | Iterable[str]) -> Iterator[str]:
     return (part.strip() for part in parts if part.strip())
 
 
+def _log_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError("text or json")
+    return text
+
+
 def _rate_limits(text: str) -> Limits:
     # Most commands need no providers.
     from rowel.nodes.clients.ratelimits import read_limits
@@ -244,6 +254,8 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "pauses_each_s": _seconds,
     "grace_s": _seconds,
     "rate_limits": _rate_limits,
+    "log_format": _log_format,
+    "metrics_port": _number(1, 65_535, "a port"),
     "body_limit": _BYTES,
     "definition_limit": _BYTES,
     "upload_limit": _BYTES,

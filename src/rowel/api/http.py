@@ -20,6 +20,7 @@ from rowel.api import (
     events,
     files,
     health,
+    metrics,
     nodes,
     outputs,
     pauses,
@@ -36,6 +37,7 @@ from rowel.api.errors import LastResort, register
 from rowel.api.listeners import Listeners
 from rowel.api.options import Options
 from rowel.api.paths import Paths
+from rowel.api.watching import Watching
 from rowel.engine.engine import Engine
 
 #: In the order in which paths are matched: `/wf/paused_workflows/` before `/wf/{workflow_id}/`.
@@ -54,6 +56,7 @@ RESOURCES = (
     events,
     retention,
     health,
+    metrics,
 )
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -88,6 +91,7 @@ def create_api(engine: Engine, options: Options | None = None, lifespan: Lifespa
     Set `app.state.closing` (an `asyncio.Event`) before the server ends: event streams end then.
     """
     options = options or Options()
+    watching = [] if options.watcher is None else [Middleware(Watching, watcher=options.watcher)]
     app = API(
         title="Rowel",
         version=version("rowel"),
@@ -96,7 +100,12 @@ def create_api(engine: Engine, options: Options | None = None, lifespan: Lifespa
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        middleware=[Middleware(LastResort), Middleware(Doors, hosts=options.hosts), Middleware(Paths)],
+        middleware=[
+            Middleware(LastResort),
+            Middleware(Doors, hosts=options.hosts),
+            Middleware(Paths),
+            *watching,
+        ],
     )
     register(app)
     for resource in RESOURCES:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
 
 from rowel.api.doors import LOOPBACK
+from rowel.api.watching import Watcher
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Options:
     heartbeat_s: float = 15.0
     #: Seconds between what `/events/` tells.
     coalesce_s: float = 0.5
+    #: Who hears how requests are answered, and what `/metrics` shows; None: nobody, nothing.
+    watcher: Watcher | None = None
+    metrics: Callable[[], Awaitable[bytes]] | None = None
 
 
 def options_of(request: Request) -> Options:

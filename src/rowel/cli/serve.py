@@ -37,6 +37,10 @@ def worker(
     batch_concurrency: Annotated[
         int | None, typer.Option(help="Rows of batches at a time. ROWEL_BATCH_CONCURRENCY, else 8.")
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Show /metrics on this port of ROWEL_HOST. ROWEL_METRICS_PORT, else nowhere."),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="ROWEL_DATA, else ./rowel-data.")] = None,
 ) -> None:
     """Execute what `rowel serve` accepts, on a Postgres that both share (ROWEL_DATABASE_URL), until Ctrl-C or SIGTERM.
@@ -50,7 +54,11 @@ def worker(
 
     try:
         settings = Settings.from_environment(
-            os.environ, data=data, concurrency=concurrency, batch_concurrency=batch_concurrency
+            os.environ,
+            data=data,
+            concurrency=concurrency,
+            batch_concurrency=batch_concurrency,
+            metrics_port=metrics_port,
         )
     except Invalid as error:
         fail(error.message, Exit.USAGE)

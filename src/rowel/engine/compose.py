@@ -22,6 +22,7 @@ from rowel.engine.engine import Engine
 from rowel.engine.faults import Faults
 from rowel.engine.house import House
 from rowel.engine.lock import DataDirectoryLock
+from rowel.engine.observer import Observer
 from rowel.engine.once import Receipts
 from rowel.engine.places import Places
 from rowel.engine.programs import Programs
@@ -99,13 +100,15 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     registry: Registry | None = None,
     clock: Clock | None = None,
     faults: Sequence[Fault] = (),
+    observer: Observer | None = None,
 ) -> Engine:
     """Make an engine on the data directory `data`, which is made where it is missing.
 
     `database_url` names a Postgres to use instead of the directory's SQLite file; there the engine may be one of many,
     by its `role`. `files_url` names a bucket, or another directory, for the files. `environment` holds providers' keys
     and addresses, `http_allow` the `host:port` that HTTP nodes may reach although private, `limits` how often models
-    may be called. `services`, `registry`, `clock` and `faults` are for tests. Nothing is opened yet: `await
+    may be called. `services`, `registry`,
+    `clock` and `faults` are for tests; the `observer` is told what happens. Nothing is opened yet: `await
     engine.open()`. Raises `Invalid` where one of the URLs can't be meant.
     """
     data.mkdir(parents=True, exist_ok=True)
@@ -116,6 +119,9 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
     used, closers = (
         (services, Closers()) if services else _services(files, environment or {}, http_allow, turns)
     )
+    if observer is not None:
+        database.writer.heard = observer.committed
+        used = observer.watch(used)
     clock, registry = clock or SystemClock(), registry or load_registry()
     programs, takeovers, wakeups = Programs(registry), Takeovers(), Wakeups()
     dispatch, cluster = _dispatch(database, takeovers, wakeups, capacity, role, pace, upkeep)
@@ -132,6 +138,7 @@ def build_engine(  # noqa: PLR0913  # everything that can be chosen is chosen he
         upkeep=upkeep,
         cache=StepCache(database, clock, max_size=capacity.cache),
         places=Places(turns, dispatch),
+        observer=observer,
     )
     return _engine(
         house,

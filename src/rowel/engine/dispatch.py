@@ -71,6 +71,15 @@ class LocalDispatch:
         if (waiting := len(self._queue) + len(self._aside)) >= self._queue_limit:
             raise Busy(f"{waiting} runs are queued already, which is the limit; try again later.")
 
+    @property
+    def moving(self) -> int:
+        """How many runs move in this process."""
+        return len(self._live)
+
+    async def waiting(self) -> int:
+        """How many runs wait for their turn."""
+        return len(self._queue)
+
     def has_slot(self) -> bool:
         """Whether a run submitted now would move at once."""
         return self._moving < self._slots and not self._queue and not self._is_draining

@@ -17,6 +17,7 @@ from rowel.engine.decisions import Decisions
 from rowel.engine.house import House
 from rowel.engine.listening import Listening
 from rowel.engine.lock import DataDirectoryLock
+from rowel.engine.observer import Waiting
 from rowel.engine.once import Command, Once, Receipts, Reply
 from rowel.engine.pruning import Pruned, Pruning
 from rowel.engine.redrives import Redrive, Redrives
@@ -128,6 +129,10 @@ class Engine:
         if trouble is None and self._cluster is not None and not await self._cluster.count_workers():
             return "No worker is alive: runs are accepted and wait. Start `rowel worker`."
         return trouble
+
+    async def waiting(self, most: int) -> Waiting:
+        """What waits and moves at this moment; runs and pauses are counted up to `most`."""
+        return await reads.waiting(self._house, most)
 
     async def create_workflow(self, name: str, definition: Any, description: str | None = None) -> Workflow:
         """Check and keep a workflow. Raises `InvalidDefinition` with every problem."""

@@ -10,6 +10,7 @@ from rowel.core.records import RunID
 from rowel.engine.clock import Clock
 from rowel.engine.dispatch import LocalDispatch
 from rowel.engine.marks import Marks
+from rowel.engine.observer import Observer
 from rowel.engine.places import Places
 from rowel.engine.programs import Programs
 from rowel.engine.stepcache import StepCache
@@ -39,10 +40,13 @@ class House:
     cache: StepCache
     places: Places
     marks: Marks = field(default_factory=Marks)
+    observer: Observer | None = None
 
     def now(self) -> datetime:
         return self.clock.now()
 
     def publish(self, run_id: RunID, seq: int, facts: Sequence[Fact]) -> None:
         """Tell listeners what was just committed."""
+        if self.observer is not None:
+            self.observer.told(run_id, facts)
         self.wakeups.publish(run_id, numbered(seq, facts))

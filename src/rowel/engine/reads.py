@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rowel.core.errors import NotFound, Unavailable
 from rowel.core.records import Batch, Dataset, Event, Pause, Run, Task, Version
 from rowel.engine.house import House
+from rowel.engine.observer import Waiting
 from rowel.engine.views import RunView, view
-from rowel.store import datasets, lists, pauses, runs, workflows
+from rowel.store import counts, datasets, lists, pauses, runs, workflows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -124,6 +125,20 @@ async def all_events(house: House) -> AsyncIterator[tuple[str, Event]]:
                     yield run_id, event
     finally:
         house.wakeups.unsubscribe(None, subscription)
+
+
+async def waiting(house: House, most: int) -> Waiting:
+    """What waits and moves at this moment; runs and pauses are counted up to `most`."""
+    runs_open, pauses_open = await house.database.read(
+        lambda connection: (counts.open_runs(connection, most), counts.open_pauses(connection, most))
+    )
+    return Waiting(
+        queued=await house.dispatch.waiting(),
+        moving=house.dispatch.moving,
+        listeners=house.wakeups.listeners,
+        open_runs=runs_open,
+        open_pauses=pauses_open,
+    )
 
 
 def missing(run_id: str) -> NotFound:

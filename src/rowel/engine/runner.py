@@ -24,6 +24,8 @@ from rowel.engine import facts
 from rowel.engine.clock import Clock
 from rowel.engine.execute import attempt
 from rowel.engine.frames import Frame
+from rowel.engine.observer import PLACE, Observer
+from rowel.engine.observer import Place as Working
 from rowel.engine.patience import until_back
 from rowel.engine.places import Places
 from rowel.engine.progress import Answer, Place, Progress
@@ -31,7 +33,7 @@ from rowel.engine.stepcache import StepCache
 from rowel.engine.wakeups import Wakeups
 from rowel.nodes.base import Node
 from rowel.nodes.context import Services
-from rowel.store.journal import Changes, Fact, Fence, Journal, Rest, numbered
+from rowel.store.journal import Changes, Fence, Journal, Rest, numbered
 
 #: Tasks after which a group is written although more pure nodes could run ahead.
 GROUP_SIZE = 500
@@ -63,6 +65,7 @@ class Means:
     read_news: ReadNews
     cache: StepCache
     places: Places
+    observer: Observer | None = None
 
 
 class Runner:
@@ -114,6 +117,7 @@ class Runner:
         place = await self._enter()
         if place is None:
             return self.run
+        before = PLACE.set(Working(self.run.id))
         try:
             while not self._is_stopped:
                 self._take_in()
@@ -126,6 +130,7 @@ class Runner:
         finally:
             await self._end_tasks()
             await place.aclose()
+            PLACE.reset(before)
         return self.run
 
     async def _enter(self) -> AsyncExitStack | None:
@@ -237,6 +242,7 @@ class Runner:
             self._tell(place, Done(found))
             return
         context = self.progress.context(place)
+        PLACE.set(Working(self.run.id, context.task_id, place.node_id, context.attempt))
         outcome = await attempt(node, inputs, context, partial(self._tell_wait, place))
         self.progress.spent(place, context)
         if key is not None and isinstance(outcome, Done) and outcome.routes is None:
@@ -312,7 +318,7 @@ class Runner:
             return False
         self._is_new = False
         self.kept.set()
-        self._landed(run, len(told), told)
+        self._landed(run, len(told), changes)
         return True
 
     async def _write_on(self, changes: Changes) -> bool:
@@ -324,7 +330,7 @@ class Runner:
         seq = await self._means.journal.advance(self.run, changes, status)
         if seq is None:
             return False
-        self._landed(self.run.evolve(status=status or self.run.status), seq, changes.facts)
+        self._landed(self.run.evolve(status=status or self.run.status), seq, changes)
         return True
 
     def _status_to_write(self) -> RunStatus | None:
@@ -336,18 +342,22 @@ class Runner:
 
     async def _write_rest(self, changes: Changes, rest: Rest) -> bool:
         told = [*changes.facts, facts.of_run(self.run, rest.status, rest.message)]
-        seq = await self._means.journal.rest(self.run, replace(changes, facts=told), rest)
+        resting = replace(changes, facts=told)
+        seq = await self._means.journal.rest(self.run, resting, rest)
         if seq is not None:
-            self._landed(_rested(self.run, rest), seq, told)
+            self._landed(_rested(self.run, rest), seq, resting)
             return True
         # What did not land, and what the run was given meanwhile, are still to be written, whatever they make of it.
         self.progress.put_back(changes)
         self._is_poked = True
         return True
 
-    def _landed(self, run: Run, seq: int, told: Sequence[Fact]) -> None:
+    def _landed(self, run: Run, seq: int, changes: Changes) -> None:
         self.run = run.evolve(seq=seq)
-        self._means.wakeups.publish(run.id, numbered(seq, told))
+        observer = self._means.observer
+        if observer is not None:
+            observer.landed(self.run, changes.tasks, changes.facts, self.progress.root.program)
+        self._means.wakeups.publish(run.id, numbered(seq, changes.facts))
 
     async def _read_news(self) -> bool:
         """Read the run again and take in what people and child runs did. False where it is no longer ours."""

@@ -41,6 +41,7 @@ class Starts:
             read_news=read_news,
             cache=house.cache,
             places=house.places,
+            observer=house.observer,
         )
 
     async def start(

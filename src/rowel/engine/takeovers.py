@@ -85,6 +85,8 @@ class Takeovers:
             return None
         if told:
             self._house.publish(run_id, taken.seq, told)
+        elif self._house.observer is not None:
+            self._house.observer.taken_up(run_id)
         found = None if fresh is None else _begun(fresh, taken)
         if found is None:
             found = await self._read(lambda connection: _read(connection, run_id))

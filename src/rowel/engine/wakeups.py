@@ -129,6 +129,11 @@ class Wakeups:
             subscription.put(run_id, events)
 
     @property
+    def listeners(self) -> int:
+        """How many listen, to one run or to all."""
+        return len(self._of_all) + sum(len(circle.listeners) for circle in self._of_run.values())
+
+    @property
     def has_general(self) -> bool:
         """Whether anybody listens to all runs."""
         return bool(self._of_all)

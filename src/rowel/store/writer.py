@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,6 +61,8 @@ class Writer:
         self._failures = 0
         #: When somebody last wrote who stands behind nobody.
         self._urgent_at = 0.0
+        #: Hears of each transaction, in the writer's thread: seconds, and groups.
+        self.heard: Callable[[float, int], None] | None = None
 
     @property
     def id(self) -> str:
@@ -149,7 +151,10 @@ class Writer:
 
     def _work(self) -> None:
         while (writes := self._take()) is not None:
+            begun = time.perf_counter()
             answers = self._commits.commit(writes)
+            if self.heard is not None and answers:
+                self.heard(time.perf_counter() - begun, len(answers))
             self._failures = 0 if self.trouble is None else self._failures + 1
             self._deliver(writes, answers)
         self._commits.close()

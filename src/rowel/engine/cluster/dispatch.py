@@ -78,6 +78,10 @@ class ClusterDispatch(LocalDispatch):
         self._counted = await self._database.read(lambda connection: reads.backlog(connection, most))
         self._added -= added
 
+    async def waiting(self) -> int:
+        most = self._limit + 1
+        return await self._database.read(lambda connection: reads.backlog(connection, most))
+
     def has_slot(self) -> bool:
         return False
 

@@ -1,0 +1,1 @@
+"""Looking in: what operators see of a process."""
