@@ -1,82 +1,79 @@
-"""What a blocking run waits while a batch runs beside it."""
+"""Blocking runs beside a batch that runs."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench import servers
 from bench.definitions import INPUT, static_chain
 from bench.lab import Lab, Side
+from bench.loading import check_answers, load
 from bench.readings import NotDone, Row, compare, most
 from bench.servers import Server
 
-TITLE = "Blocking runs beside a batch, one after another, over HTTP (SQLite)"
-ORDER = 95
+TITLE = "Blocking runs beside a running batch, over HTTP (SQLite)"
+ORDER = 35
 
-WORK = "99th percentile of a blocking run beside a running batch"
-ALONE = "without the batch"
+CLIENTS = 4
+ROWS_OF_BATCH = 100_000
+WINDOW = 100
+WORK = f"p99 of a blocking run, {CLIENTS} clients, beside a batch with mini_batch_size {WINDOW}"
+ALONE = "the same without the batch"
 ROWS = [(WORK, ALONE, most(3, "×"))]
-WINDOW = 10
-#: More than a batch does while it is measured.
-MANY = 200_000
-BODY = {"initial_inputs": {INPUT: {"n": 1}}}
+OUTPUTS = {
+    INPUT: {"n": 1},
+    "value_1": {"v": 1},
+    "value_2": {"v": 2},
+    "value_3": {"v": 3},
+    "output_node": {"v": 3},
+}
 
 
 def measure(lab: Lab) -> Iterator[Row]:
-    runs = lab.pick(100, 200)
-    with lab.folder() as folder, servers.rowel(folder) as server:
+    with ExitStack() as stack:
+        folder = stack.enter_context(lab.folder())
+        server = stack.enter_context(servers.rowel(folder))
         workflow = server.post("/wf/", {"name": "chain", "definition": static_chain()})["id"]
-        dataset = _upload(server, folder)
-
-        def beside() -> float:
-            with _batch(server, workflow, dataset):
-                return _percentile(server, workflow, runs)
-
+        dataset = _dataset(server, folder)
         sides = [
-            Side(WORK, "s", beside, [server]),
-            Side(ALONE, "s", lambda: _percentile(server, workflow, runs), [server]),
+            Side(WORK, "ms", lambda: _beside(lab, server, workflow, dataset), [server]),
+            Side(ALONE, "ms", lambda: _p99(lab, server, workflow), [server]),
         ]
         taken = lab.take_turns(sides)
-    note = f"{runs} runs a turn, mini_batch_size {WINDOW}"
-    yield compare(WORK, taken[WORK], taken[ALONE], turns=lab.turns, bound=most(3, "×"), notes=[note])
+    yield compare(WORK, taken[WORK], taken[ALONE], turns=lab.turns, bound=most(3, "×"))
 
 
-def _upload(server: Server, folder: Path) -> str:
+def _dataset(server: Server, folder: Path) -> str:
     csv = folder / "rows.csv"
-    with csv.open("w") as file:
-        file.write("n\n")
-        file.writelines(f"{n}\n" for n in range(MANY))
+    csv.write_text("n\n" + "".join(f"{n}\n" for n in range(ROWS_OF_BATCH)))
     with csv.open("rb") as file:
-        answer = server.http.post("/ds/", params={"name": "rows"}, files={"file": (csv.name, file)})
+        answer = server.http.post("/ds/", params={"name": "rows"}, files={"file": ("rows.csv", file)})
     return str(answer.json()["id"])
 
 
-def _percentile(server: Server, workflow: str, runs: int) -> float:
-    """The 99th percentile of what a run takes, in seconds."""
-    taken = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        server.post(f"/wf/{workflow}/run/", BODY)
-        taken.append(time.perf_counter() - begin)
-    return sorted(taken)[int(0.99 * runs) - 1]
+def _p99(lab: Lab, server: Server, workflow: str) -> float:
+    body = {"initial_inputs": {INPUT: {"n": 1}}}
+    path = f"/wf/{workflow}/run/"
+    said = load(server.port, path, body, clients=CLIENTS, seconds=2 * lab.seconds)
+    check_answers(said, OUTPUTS)
+    return float(said["p99_ms"])
 
 
-@contextmanager
-def _batch(server: Server, workflow: str, dataset: str) -> Iterator[None]:
-    """A batch that runs meanwhile. Raises `NotDone` where it does not."""
+def _beside(lab: Lab, server: Server, workflow: str, dataset: str) -> float:
+    """The same while a batch moves all the time; then the batch is canceled."""
     asked = {"dataset_id": dataset, "mini_batch_size": WINDOW}
     run = server.post(f"/wf/{workflow}/start_batch_run/", asked)["id"]
-    before = _completed(server, run)
-    yield
-    rows = _completed(server, run) - before
-    is_open = server.http.get(f"/run/{run}/?slim=true").json()["status"] == "RUNNING"
+    servers.wait_until(lambda: _done(server, run) > WINDOW, 30, "the batch does not begin")
+    before = _done(server, run)
+    taken = _p99(lab, server, workflow)
+    after = _done(server, run)
+    if not before < after < ROWS_OF_BATCH:
+        raise NotDone(f"the batch did not move all the time: {before} rows before, {after} after")
     server.post(f"/wf/cancel_workflow/{run}/", {})
-    if not is_open or rows < WINDOW:
-        raise NotDone(f"the batch did {rows} rows meanwhile, and is {'open' if is_open else 'over'}")
+    return taken
 
 
-def _completed(server: Server, run: str) -> int:
+def _done(server: Server, run: str) -> int:
     return int(server.http.get(f"/run/{run}/batch/").json()["completed"])
