@@ -30,6 +30,7 @@ from rowel.engine.upkeep import Upkeep
 from rowel.observe.door import open_door
 from rowel.observe.exposition import Exposition
 from rowel.observe.logs import begin_logging
+from rowel.observe.looking import Looking
 from rowel.observe.metrics import Metrics
 from rowel.settings import Settings
 
@@ -81,8 +82,8 @@ def create_engine(settings: Settings, role: Role | None = None, observer: Observ
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole of Rowel as an ASGI app: its lifespan opens and closes the engine."""
-    metrics = Metrics()
-    engine = create_engine(settings, observer=metrics)
+    looking = Looking()
+    engine = create_engine(settings, observer=looking.observer)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -92,8 +93,9 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             app.state.closing.set()
             await engine.close()
+            await asyncio.to_thread(looking.close)
 
-    return create_api(engine, _looked_into(settings, metrics, engine), lifespan)
+    return create_api(engine, _looked_into(settings, looking.metrics, engine), lifespan)
 
 
 def create_options(settings: Settings) -> Options:
@@ -142,10 +144,10 @@ def work(settings: Settings) -> int:
 
 
 async def _work(settings: Settings) -> int:
-    metrics = Metrics() if settings.metrics_port else None
+    looking = Looking()
     try:
-        engine = create_engine(settings, Role.WORKS, metrics)
-        door = await _open_door(settings, metrics)
+        engine = create_engine(settings, Role.WORKS, looking.observer)
+        door = await _open_door(settings, looking.metrics)
         await engine.open()
     except Exception as error:  # whatever it is, the operator reads a sentence
         log.debug("the engine could not be opened", exc_info=True)
@@ -165,11 +167,12 @@ async def _work(settings: Settings) -> int:
         if door is not None:
             door.close()
         await engine.close()
+        await asyncio.to_thread(looking.close)
     return 0
 
 
-async def _open_door(settings: Settings, metrics: Metrics | None) -> asyncio.Server | None:
-    if metrics is None or settings.metrics_port is None:
+async def _open_door(settings: Settings, metrics: Metrics) -> asyncio.Server | None:
+    if settings.metrics_port is None:
         return None
     try:
         return await open_door(settings.host, settings.metrics_port, Exposition(metrics, None).render)
@@ -200,9 +203,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def _serve(settings: Settings, listener: socket.socket) -> int:
     url = settings.url(listener.getsockname()[1])
-    metrics = Metrics()
+    looking = Looking()
     try:
-        engine = create_engine(settings, observer=metrics)
+        engine = create_engine(settings, observer=looking.observer)
         await engine.open(url)
     except Exception as error:  # whatever it is, the operator reads a sentence
         log.debug("the engine could not be opened", exc_info=True)
@@ -213,13 +216,16 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         _end_within(settings.grace_s + LAST_S)
         await engine.drain()
 
-    server = Server(create_api(engine, _looked_into(settings, metrics, engine)), drain, settings.grace_s)
+    server = Server(
+        create_api(engine, _looked_into(settings, looking.metrics, engine)), drain, settings.grace_s
+    )
     try:
         sys.stdout.write(f"Rowel serves {settings.data} at {url}. Ctrl+C ends it.\n")
         sys.stdout.flush()
         await server.serve(sockets=[listener])
     finally:
         await engine.close(at_once=server.force_exit)
+        await asyncio.to_thread(looking.close)
     return 0
 
 

@@ -9,9 +9,10 @@ from typing import Protocol
 import uuid_utils
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rowel.engine.observer import REQUEST
+from rowel.engine.observer import CALLER, REQUEST
 
 HEADER = b"x-request-id"
+TRACEPARENT = b"traceparent"
 #: What a client may call its request.
 _LAWFUL = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -50,7 +51,10 @@ class Watching:
                 tell(message["status"])
             await send(message)
 
-        before = REQUEST.set(request_id.decode())
+        before, caller = (
+            REQUEST.set(request_id.decode()),
+            CALLER.set(_said(scope, TRACEPARENT).decode("latin-1")),
+        )
         try:
             await self._app(scope, receive, watched)
         except Exception:
@@ -59,9 +63,14 @@ class Watching:
             raise
         finally:
             REQUEST.reset(before)
+            CALLER.reset(caller)
 
 
 def _id_of(scope: Scope) -> bytes:
     """The id that the client gave its request, if it is lawful; else one of ours."""
-    given = next((value for name, value in scope["headers"] if name == HEADER), b"")
+    given = _said(scope, HEADER)
     return given if _LAWFUL.fullmatch(given) else uuid_utils.uuid7().hex.encode()
+
+
+def _said(scope: Scope, header: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == header), b"")

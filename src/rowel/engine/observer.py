@@ -27,6 +27,9 @@ Told = Sequence[Fact]
 #: What the code at hand works for: whoever logs, or calls something outside, may say so.
 PLACE: ContextVar[Place | None] = ContextVar("rowel_place", default=None)
 
+#: Where the request that is being answered stands in its client's trace (W3C `traceparent`).
+CALLER: ContextVar[str] = ContextVar("rowel_caller", default="")
+
 #: The request that is being answered.
 REQUEST: ContextVar[str] = ContextVar("rowel_request", default="")
 
