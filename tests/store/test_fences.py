@@ -109,8 +109,18 @@ async def test_what_is_told_of_an_owner_does_not_wait_for_a_child_that_begins(le
     owner = await ledger.begin()
     begins = f"SELECT 1 FROM runs WHERE id = '{owner.id}' FOR KEY SHARE"
     async with transaction(ledger.url, begins), asyncio.timeout(10):
-        assert await ledger.journal.report(owner.id, facts(1)) == 2
+        assert await ledger.journal.report(await ledger.run(owner.id), facts(1)) == 2
         assert await ledger.journal.advance(owner, Changes(facts=facts(1))) == 3
+
+
+async def test_what_was_read_before_others_told_more_is_not_told(ledger: Ledger) -> None:
+    owner = await ledger.begin()
+    first = await ledger.run(owner.id)
+    assert await ledger.journal.report(first, facts(1)) == 2
+
+    assert await ledger.journal.report(first, facts(1)) is None
+
+    assert await ledger.journal.report(await ledger.run(owner.id), facts(1)) == 3
 
 
 async def test_an_answer_waits_for_a_cancel_and_does_not_land(ledger: Ledger, others: Onlooker) -> None:

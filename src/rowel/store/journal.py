@@ -203,12 +203,13 @@ class Journal:
         row = await self._first_row(steps, _concerned(run), persistent=True, behind=_is_of_batch(run))
         return None if row is None else row[0]
 
-    async def report(self, run_id: RunID, facts: Sequence[Fact]) -> int | None:
-        """Tell something of an open run, whoever moves it. Return the newest event's number."""
+    async def report(self, run: Run, facts: Sequence[Fact]) -> int | None:
+        """Tell what was read of an open run, or after it, whoever moves it. Return the newest event's number, or None
+        where anything was told since: that may be younger than what was read."""
         stamp = self._writer.next_stamp()
-        guard = self._sql.report.bind({"run_id": run_id, "events": len(facts), "stamp": stamp})
-        steps = [guard, *self._parts(run_id, stamp, Changes(facts=facts))]
-        row = await self._first_row(steps, [run_id], persistent=True)
+        values = {"run_id": run.id, "last": run.seq, "events": len(facts), "stamp": stamp}
+        steps = [self._sql.report.bind(values), *self._parts(run.id, stamp, Changes(facts=facts))]
+        row = await self._first_row(steps, [run.id], persistent=True)
         return None if row is None else row[0]
 
     async def adjust(

@@ -206,7 +206,8 @@ class Transitions:
         counted = {**_moved(), "recoveries": runs.c.recoveries * number("is_stuck")}
         self.advance = self._move(counted, *_mine())
         self.work_again = self._move({**counted, "status": word("status")}, *_mine())
-        self.report = self._move(_moved(), runs.c.id == word("run_id"), _is_open())
+        is_last = runs.c.seq == number("last")
+        self.report = self._move(_moved(), runs.c.id == word("run_id"), _is_open(), is_last)
         self.signal = self._move({**_moved(), **_woken()}, runs.c.id == word("run_id"), _is_open())
         self.rest = self._rest()
         is_pending = runs.c.status == RunStatus.PENDING.value

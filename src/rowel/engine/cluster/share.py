@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rowel.core.records import Batch
+from rowel.core.records import Batch, Run
 from rowel.core.status import RunType
 from rowel.engine import facts
 from rowel.engine.batch import BatchJob
@@ -86,10 +86,18 @@ class Share:
         if now - self._told_at < PROGRESS_EACH_S:
             return
         self._told_at = now
-        batch = await self._read()
-        if batch is None:
-            return
-        told = [facts.of_batch(batch, self._house.now())]
-        seq = await self._house.journal.report(batch.run_id, told)
-        if seq is not None:
-            self._house.publish(batch.run_id, seq, told)
+        batch_id = self.job.run.id
+        run, batch = await self._house.database.read(
+            lambda connection: (runs.get(connection, batch_id), runs.get_batch(connection, batch_id))
+        )
+        if run is not None and batch is not None:
+            await tell_counts(self._house, run, batch)
+
+
+async def tell_counts(house: House, run: Run, batch: Batch) -> None:
+    """Write how far a batch has come, unless another process told of it since `run` was read. `batch` was read after
+    that, so that the counts that are told never go back."""
+    told = [facts.of_batch(batch, house.now())]
+    seq = await house.journal.report(run, told)
+    if seq is not None:
+        house.publish(run.id, seq, told)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rowel.core.batching import Outlook, outlook, to_begin
 from rowel.core.records import Batch, Run
-from rowel.engine import facts
 from rowel.engine.batch import BatchJob, BatchMover
 from rowel.engine.cluster.lanes import Lanes
+from rowel.engine.cluster.share import tell_counts
 from rowel.engine.house import House
 from rowel.engine.runner import Means
 from rowel.store import lanes, runs
@@ -51,15 +53,15 @@ class Steward(BatchMover):
         elif not count and outlook(batch) is not Outlook.GOES_ON:
             await self._rest(batch)
             return True
-        await self._leave(batch)
+        await self._leave(seen, batch)
         return False
 
-    async def _leave(self, batch: Batch) -> None:
+    async def _leave(self, seen: Run, batch: Batch) -> None:
         """The batch goes on without its steward, which may be called often and is no sign of trouble."""
-        told = [facts.of_batch(batch, self._house.now())]
-        seq = await self._house.journal.advance(self.run, Changes(facts=told), has_progressed=True)
-        if seq is not None:
-            self._house.publish(self.run.id, seq, told)
+        await asyncio.gather(
+            self._house.journal.advance(self.run, Changes(), has_progressed=True),
+            tell_counts(self._house, seen, batch),
+        )
 
 
 async def _nobody(_: object) -> None:
