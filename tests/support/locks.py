@@ -28,6 +28,12 @@ class Onlooker:
                 await asyncio.sleep(0.01)
         return found
 
+    async def gone(self, process: int, within_s: float = 20.0) -> None:
+        """Return as soon as this one waits no more."""
+        async with asyncio.timeout(within_s):
+            while process in await self._waiting():  # noqa: ASYNC110  # the same
+                await asyncio.sleep(0.01)
+
     async def cut(self, process: int) -> None:
         """End a connection as a restart of the server would."""
         await self._connection.execute("SELECT pg_terminate_backend(%s)", (process,))

@@ -61,10 +61,8 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.http.close()
-        said = self.kill()
-        if error is not None:
-            # Pytest shows it with what failed.
-            sys.stderr.write(said)
+        # Pytest shows it with what failed.
+        sys.stderr.write(self.kill())
 
     def spawn(self, port: int | None = None) -> subprocess.Popen[bytes]:
         """Start a server on this data directory, whoever else is there."""

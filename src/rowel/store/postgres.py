@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -64,13 +64,14 @@ class Postgres:
             yield connection
 
     def hold(self, *, shares: bool) -> Any | None:
-        connection = self._connect()
-        connection.autocommit = True
         lock = "pg_try_advisory_lock_shared" if shares else "pg_try_advisory_lock"
-        if connection.execute(f"SELECT {lock}(%s)", (ENGINE_LOCK,)).fetchone()[0]:
-            return connection
-        connection.close()
-        return None
+        with ExitStack() as given_up:
+            connection = given_up.enter_context(closing(self._connect()))
+            connection.autocommit = True
+            if not connection.execute(f"SELECT {lock}(%s)", (ENGINE_LOCK,)).fetchone()[0]:
+                return None
+            given_up.pop_all()
+        return connection
 
     def announcement(self, sender: str, ids: Sequence[str]) -> Sequence[Step]:
         if self.enqueue is None or not ids:
@@ -78,10 +79,12 @@ class Postgres:
         return [("SELECT pg_notify(%s, %s)", (CHANNEL, write_news(sender, ids)))]
 
     def connect(self) -> Connection:
-        connection = self._connect()
-        connection.autocommit = True
-        # Whoever stops for longer in the midst of a transaction (a paused machine) must not block all others.
-        connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+        with ExitStack() as given_up:
+            connection = given_up.enter_context(closing(self._connect()))
+            connection.autocommit = True
+            # Whoever stops for longer in the midst of a transaction (a paused machine) must not block all others.
+            connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+            given_up.pop_all()
         return PostgresConnection(connection, self.enqueue)
 
     def settings(self) -> dict[str, Any]:
