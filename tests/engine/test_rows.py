@@ -52,7 +52,7 @@ async def numbered(*lines):
 async def test_the_newer_line_of_each_row_counts():
     newer, older = numbered((1, "one"), (3, "three")), numbered((0, "zero"), (1, "old"), (4, "four"))
 
-    found = [pair async for pair in merged(newer, older, 6)]
+    found = [pair async for pair in merged(newer, older, range(6))]
 
     assert [number for number, _ in found] == list(range(6))
     assert [line for _, line in found if NEVER_RUN not in line] == ["zero", "one", "three", "four"]

@@ -18,7 +18,7 @@ from rowel.engine import facts
 from rowel.engine.canaries import question
 from rowel.engine.cancels import Cancels
 from rowel.engine.house import House
-from rowel.engine.output import write_output
+from rowel.engine.outputparts import delete_parts, write_output
 from rowel.engine.patience import until_back
 from rowel.engine.restore import new_frame
 from rowel.engine.rows import RowReader, selected_rows
@@ -360,12 +360,20 @@ class BatchMover:
 
     async def _complete(self, batch: Batch) -> None:
         try:
-            file = await write_output(self._house, self.run, self._job.file)
+            file = await write_output(
+                self._house, self.run, self._job.file, batch.dataset_rows, self._say_it_goes_on
+            )
         except Unavailable:
             self.poke()
             await asyncio.sleep(FILES_EACH_S)
             return
         await self._write_rest(batch, RunStatus.COMPLETED, _summary(batch), file=file)
+        if self.run.status.is_final:
+            await delete_parts(self._house, file, batch.dataset_rows)
+
+    async def _say_it_goes_on(self) -> None:
+        """Whoever takes the batch over next has less to do, so that this was no try in vain."""
+        await self._house.journal.advance(self.run, Changes(), has_progressed=True)
 
     async def _write_rest(
         self,

@@ -16,12 +16,13 @@ from rowel.engine.batch import BatchJob
 from rowel.engine.house import House
 from rowel.engine.ids import new_id
 from rowel.engine.once import Once
-from rowel.engine.output import write_output
+from rowel.engine.output import lines
 from rowel.engine.programs import Program
 from rowel.engine.reads import find_dataset
 from rowel.engine.standings import Standing, find_batch, standing_of
 from rowel.engine.views import RunView, view
 from rowel.engine.workflows import Keep, Pinned
+from rowel.files.outputs import write_lines
 from rowel.store import datasets, runs, workflows
 from rowel.store.journal import Changes
 
@@ -97,7 +98,7 @@ class Batches:
             )
         told = [facts.of_run(run, run.status, run.message)]
         if not run.has_work:
-            await write_output(self._house, run, file)
+            await write_lines(self._house.files, file.key, lines(self._house, run))
         seen = view(run, pinned.version, [], pinned.program, batch)
         receipt = once.answered(seen, run.start_time) if once else None
         changes = Changes(facts=told, receipt=receipt)

@@ -1,10 +1,9 @@
-"""Renders a batch's output file from its rows, so writing it twice gives the same bytes."""
+"""Renders the lines of a batch's output file from its rows, the same ones each time."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from rowel.core import jsontext
@@ -13,7 +12,7 @@ from rowel.core.records import OutputFile, Run, RunID, Task
 from rowel.core.status import RunStatus
 from rowel.engine.house import House
 from rowel.engine.views import outputs_of
-from rowel.files.outputs import read_lines, write_lines
+from rowel.files.outputs import read_lines
 from rowel.store import datasets, runs
 
 if TYPE_CHECKING:
@@ -27,34 +26,31 @@ CHUNK = 200
 NEVER_RUN = "The row was not run."
 
 #: Rows in order, each as its number and its line.
-Numbered = AsyncIterator[tuple[int, str]]
+Numbered = AsyncGenerator[tuple[int, str], None]
 
 
-async def write_output(house: House, run: Run, file: OutputFile) -> OutputFile:
-    """Write the whole file; it appears at once."""
-    await write_lines(house.files, file.key, lines(house, run))
-    return replace(file, is_ready=True, updated_at=max(file.created_at, house.now()))
+async def lines(house: House, run: Run, rows: range | None = None) -> AsyncIterator[str]:
+    """One line of JSON per row that has a run, in row order; of a redriven batch one for each row of the dataset.
+    `rows` are those that are wanted; None: all."""
+    async with aclosing(_numbered(house, run, 0 if rows is None else rows.start)) as numbered:
+        async for number, line in numbered:
+            if rows is not None and number >= rows.stop:
+                return
+            yield line
 
 
-async def lines(house: House, run: Run) -> AsyncIterator[str]:
-    """One line of JSON per row that has a run, in row order; of a redriven batch one for each row of the dataset."""
-    async for _, line in _numbered(house, run):
-        yield line
-
-
-async def _numbered(house: House, run: Run) -> Numbered:
-    own = _own(house, run)
+async def _numbered(house: House, run: Run, start: int = 0) -> Numbered:
+    own = _own(house, run, start)
     if run.origin_id is not None:
         batch = await house.database.read(lambda connection: runs.get_batch(connection, run.id))
         total = 0 if batch is None else batch.dataset_rows
-        own = merged(own, _earlier(house, run.origin_id), total)
+        own = merged(own, _earlier(house, run.origin_id), range(start, total))
     async for pair in own:
         yield pair
 
 
-async def _own(house: House, run: Run) -> Numbered:
-    """The rows that the batch itself has begun."""
-    start = 0
+async def _own(house: House, run: Run, start: int) -> Numbered:
+    """The rows from `start` on that the batch itself has begun."""
     while True:
         found = await house.database.read(lambda connection: _read(connection, run.id, start))  # noqa: B023  # read at once
         for row, tasks in found:
@@ -90,10 +86,10 @@ async def _written(house: House, file: OutputFile) -> Numbered:
         number += 1
 
 
-async def merged(newer: Numbered, older: Numbered, total: int) -> Numbered:
-    """A line for each of `total` rows: the newer one where there is one, else the older one, else that it never ran."""
+async def merged(newer: Numbered, older: Numbered, rows: range) -> Numbered:
+    """A line for each of the rows: the newer one where there is one, else the older one, else that it never ran."""
     news, olds = _Reading(newer), _Reading(older)
-    for row in range(total):
+    for row in rows:
         new, old = await news.at(row), await olds.at(row)
         yield row, new or old or jsontext.dump({"error": NEVER_RUN, "row_index": row, "run_id": None})
 
