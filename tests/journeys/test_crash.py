@@ -255,8 +255,13 @@ def test_a_run_that_kills_its_server_each_time_is_given_up_and_harms_no_other(
         "ROWEL_RECOVERY_EACH_S": "0.1",
     }
     server = Server(tmp_path / "data", settings)
-    world.on("/boom", lambda _: server.stab())
     held(world, "slow")
+
+    def kill_both(_: Call) -> None:
+        wait_for_call(world, "slow", len(calls_to(world, "boom")))
+        server.stab()
+
+    world.on("/boom", kill_both)
     asks = {
         "nodes": [
             {"id": "input_node", "node_type": "InputNode", "config": {}},
