@@ -105,7 +105,13 @@ async def test_the_tasks_of_many_runs_are_told_apart(ledger: Ledger) -> None:
 
 def row(path: str, inputs: str, outputs: str | None) -> dict[str, Any]:
     names = ("parent_path", "start_time", "end_time", "retry_at", "routes", "error", "usage", "logs")
-    fixed: dict[str, Any] = {"run_id": "r", "node_id": path, "status": "COMPLETED", "attempt": 1, "is_cached": 0}
+    fixed: dict[str, Any] = {
+        "run_id": "r",
+        "node_id": path,
+        "status": "COMPLETED",
+        "attempt": 1,
+        "is_cached": 0,
+    }
     return {**fixed, **dict.fromkeys(names), "path": path, "inputs": inputs, "outputs": outputs}
 
 
