@@ -195,11 +195,11 @@ class SharedAllowances:
             import psycopg
 
             self._drop()
-            connection = psycopg.connect(**self._dialect.settings(), autocommit=True)
+            # It is ours from now on: whoever fails drops it.
+            connection = self._connection = psycopg.connect(**self._dialect.settings(), autocommit=True)
             # What a crash of the database forgets of this is less than a second old.
             connection.execute("SET synchronous_commit = off")
             connection.execute("SET idle_in_transaction_session_timeout = '30s'")
-            self._connection = connection
         return self._connection
 
     def _drop(self) -> None:
