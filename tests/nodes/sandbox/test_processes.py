@@ -215,19 +215,22 @@ async def test_a_killed_monty_process_is_replaced(on_monty):
 
 
 async def test_many_calls_leave_no_descriptors_and_no_threads(sandbox):
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
     async def use() -> tuple[int, int]:
         for _ in range(3):
             await asyncio.gather(*(sandbox.call(FULL + "return {}", {}, 20.0) for _ in range(2)))
             await sandbox.call("return {}", {}, 20.0)
         await eventually(lambda: not _pythons())
-        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+        return held()
 
     await use()
     files, threads = await use()
-    more_files, more_threads = await use()
+    await use()
 
-    assert more_files <= files
-    assert more_threads <= threads
+    # A spare process may just begin; it goes when nobody asks for it.
+    await eventually(lambda: held()[0] <= files and held()[1] <= threads)
 
 
 COMMAND = """
