@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rowel.core import jsontext
@@ -29,17 +29,14 @@ NEVER_RUN = "The row was not run."
 Numbered = AsyncGenerator[tuple[int, str], None]
 
 
-async def lines(house: House, run: Run, rows: range | None = None) -> AsyncIterator[str]:
-    """One line of JSON per row that has a run, in row order; of a redriven batch one for each row of the dataset.
-    `rows` are those that are wanted; None: all."""
-    async with aclosing(_numbered(house, run, 0 if rows is None else rows.start)) as numbered:
-        async for number, line in numbered:
-            if rows is not None and number >= rows.stop:
-                return
-            yield line
+async def lines(house: House, run: Run) -> AsyncIterator[str]:
+    """One line of JSON per row that has a run, in row order; of a redriven batch one for each row of the dataset."""
+    async for _, line in numbered(house, run):
+        yield line
 
 
-async def _numbered(house: House, run: Run, start: int = 0) -> Numbered:
+async def numbered(house: House, run: Run, start: int = 0) -> Numbered:
+    """The same with their numbers, from row `start` on."""
     own = _own(house, run, start)
     if run.origin_id is not None:
         batch = await house.database.read(lambda connection: runs.get_batch(connection, run.id))
@@ -71,7 +68,7 @@ async def _earlier(house: House, origin_id: RunID) -> Numbered:
         with suppress(NotFound):
             first = await anext(written, None)
     if written is None or first is None:
-        async for pair in _numbered(house, run):
+        async for pair in numbered(house, run):
             yield pair
         return
     yield first
@@ -88,13 +85,13 @@ async def _written(house: House, file: OutputFile) -> Numbered:
 
 async def merged(newer: Numbered, older: Numbered, rows: range) -> Numbered:
     """A line for each of the rows: the newer one where there is one, else the older one, else that it never ran."""
-    news, olds = _Reading(newer), _Reading(older)
+    news, olds = Reading(newer), Reading(older)
     for row in rows:
         new, old = await news.at(row), await olds.at(row)
         yield row, new or old or jsontext.dump({"error": NEVER_RUN, "row_index": row, "run_id": None})
 
 
-class _Reading:
+class Reading:
     """Reads numbered lines by ascending number."""
 
     def __init__(self, pairs: Numbered) -> None:

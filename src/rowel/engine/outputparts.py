@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from rowel.core.errors import NotFound, Unavailable
 from rowel.core.records import OutputFile, Run
 from rowel.engine.house import House
-from rowel.engine.output import lines
+from rowel.engine.output import Reading, lines, numbered
 from rowel.files.outputs import write_lines
 from rowel.files.store import FileStore
 
@@ -25,11 +25,14 @@ async def write_output(
     All rows must have ended: a part that is there is not written again. Raises `Unavailable`.
     """
     keys = _keys(file, rows)
-    for place, key in enumerate(keys):
-        if not await _is_there(house.files, key):
-            part = range(place * ROWS, (place + 1) * ROWS)
-            await write_lines(house.files, key, lines(house, run, part))
-            await tell()
+    missing = [place for place, key in enumerate(keys) if not await _is_there(house.files, key)]
+    if missing:
+        # Read once for all of them: what came before a redrive can only be read from its beginning.
+        async with aclosing(numbered(house, run, missing[0] * ROWS)) as pairs:
+            reading = Reading(pairs)
+            for place in missing:
+                await write_lines(house.files, keys[place], _lines_of(reading, place))
+                await tell()
     if keys:
         await house.files.write(file.key, _joined(house.files, keys))
     else:
@@ -47,6 +50,12 @@ async def delete_parts(house: House, file: OutputFile, rows: int) -> None:
 def _keys(file: OutputFile, rows: int) -> list[str]:
     """None where the file is written at once. No record has such names, so retention finds what is left of them."""
     return [f"{file.key}.{place}" for place in range(-(-rows // ROWS))] if rows > ROWS else []
+
+
+async def _lines_of(reading: Reading, place: int) -> AsyncIterator[str]:
+    for row in range(place * ROWS, (place + 1) * ROWS):
+        if (line := await reading.at(row)) is not None:
+            yield line
 
 
 async def _is_there(files: FileStore, key: str) -> bool:
